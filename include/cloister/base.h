@@ -41,8 +41,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLO_API __attribute__((visibility("default")))
-#define CLO_MUST_USE __attribute__((warn_unused_result))
+#define CLO_API                        __attribute__((visibility("default")))
+#define CLO_MUST_USE                   __attribute__((warn_unused_result))
 #define CLO_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
 
 /* ---------------------------------------------------------------- status ---------------------- */
@@ -50,24 +50,24 @@
 /* By what the caller can do about it, not by place: the place is in the message. */
 typedef enum {
     CLO_OK = 0,
-    CLO_INVALID,     /* the caller's argument or configuration is wrong */
-    CLO_NOMEM,       /* out of memory, or a cap on memory reached */
-    CLO_IO,          /* the operating system refused a read, write, rename ... */
-    CLO_EOF,         /* the input ended where it may end */
-    CLO_FORMAT,      /* bytes from outside do not have the form they must have */
-    CLO_LIMIT,       /* bytes from outside exceed a documented cap */
-    CLO_CRYPTO,      /* a MAC, tag or signature does not hold */
-    CLO_ATTEST,      /* evidence is bad */
-    CLO_POLICY,      /* evidence is good, but not allowed */
-    CLO_DENIED,      /* the peer or broker refused */
+    CLO_INVALID, /* the caller's argument or configuration is wrong */
+    CLO_NOMEM,   /* out of memory, or a cap on memory reached */
+    CLO_IO,      /* the operating system refused a read, write, rename ... */
+    CLO_EOF,     /* the input ended where it may end */
+    CLO_FORMAT,  /* bytes from outside do not have the form they must have */
+    CLO_LIMIT,   /* bytes from outside exceed a documented cap */
+    CLO_CRYPTO,  /* a MAC, tag or signature does not hold */
+    CLO_ATTEST,  /* evidence is bad */
+    CLO_POLICY,  /* evidence is good, but not allowed */
+    CLO_DENIED,  /* the peer or broker refused */
     CLO_NOTFOUND,
     CLO_EXISTS,
-    CLO_TIMEOUT,     /* a deadline passed */
+    CLO_TIMEOUT, /* a deadline passed */
     CLO_CANCELED,
-    CLO_CLOSED,      /* the peer closed the connection */
+    CLO_CLOSED, /* the peer closed the connection */
     CLO_UNSUPPORTED,
-    CLO_NUMERIC,     /* NaN or infinity where numbers must be finite */
-    CLO_BUG,         /* a promise of our own is broken */
+    CLO_NUMERIC, /* NaN or infinity where numbers must be finite */
+    CLO_BUG,     /* a promise of our own is broken */
     CLO_CODE_COUNT
 } clo_code;
 
@@ -106,7 +106,8 @@ void clo_status_text(clo_status status, char *out_text, size_t size);
 clo_status clo_status_from_errno(int error, const char *file, int line, const char *function,
                                  const char *format, ...) CLO_PRINTF(5, 6);
 
-/* A chain that can cross threads or outlive later failures: save copies, restore makes a new one. */
+/* A chain that can cross threads and outlive later failures: save copies, restore makes a new
+ * one. */
 typedef struct {
     int32_t code;
     char text[768];
@@ -167,7 +168,8 @@ void clo_free(void *memory);
 /* A copy of at most 1 MiB of text; NULL when out of memory. */
 char *clo_strdup(const char *text);
 
-/* Tests replace this to make the n-th allocation fail (tests define it; production's says false). */
+/* Asked before every allocation. Production's answer is always false; a test program defines its
+ * own to make the n-th allocation fail. */
 bool clo_mem_should_fail(void);
 
 /* False on overflow, and *out is then unset. */
@@ -181,7 +183,7 @@ bool clo_equal_ct(const void *a, const void *b, size_t size);
 
 /* Scope cleanup: CLO_AUTO(clo_buf) b = CLO_BUF_INIT;  CLO_AUTO_PTR(clo_key) key = NULL;
  * a type T offers T_cleanup(T *) or T_free_ptr(T **), made by CLO_DEFINE_AUTO_PTR. */
-#define CLO_AUTO(type) __attribute__((cleanup(type##_cleanup))) type
+#define CLO_AUTO(type)     __attribute__((cleanup(type##_cleanup))) type
 #define CLO_AUTO_PTR(type) __attribute__((cleanup(type##_free_ptr))) type *
 #define CLO_DEFINE_AUTO_PTR(type, free_function)                                                   \
     static inline void type##_free_ptr(type **pointer)                                             \
@@ -207,17 +209,17 @@ typedef struct {
 } clo_span;
 
 #define CLO_SPAN(pointer, count) ((clo_span){(const uint8_t *)(pointer), (count)})
-#define CLO_SPAN_OF(array) CLO_SPAN(array, sizeof(array))
-#define CLO_SPAN_EMPTY ((clo_span){NULL, 0})
+#define CLO_SPAN_OF(array)       CLO_SPAN(array, sizeof(array))
+#define CLO_SPAN_EMPTY           ((clo_span){NULL, 0})
 
 clo_span clo_span_of_str(const char *text);
-bool clo_span_equal(clo_span a, clo_span b);       /* not for secrets */
+bool clo_span_equal(clo_span a, clo_span b); /* not for secrets */
 bool clo_span_equals_str(clo_span a, const char *text);
 bool clo_span_starts_with(clo_span a, clo_span prefix);
 
 /* Owned, growable bytes with a limit given at creation. Appending never fails by itself: a failed
- * append sets `failed`, later ones do nothing, and clo_buf_check says so once at the end. Wiped when
- * it grows and when it is released, so it may hold plaintext; keys belong into clo_secret. */
+ * append sets `failed`, later ones do nothing, and clo_buf_check says so once at the end. Wiped
+ * when it grows and when it is released, so it may hold plaintext; keys belong into clo_secret. */
 typedef struct {
     uint8_t *data;
     size_t size;
@@ -228,13 +230,13 @@ typedef struct {
 } clo_buf;
 
 #define CLO_BUF_DEFAULT_LIMIT ((size_t)64 << 20)
-#define CLO_BUF_INIT ((clo_buf){NULL, 0, 0, 0, false, false})
-#define CLO_BUF_LIMIT(bytes) ((clo_buf){NULL, 0, 0, (bytes), false, false})
+#define CLO_BUF_INIT          ((clo_buf){NULL, 0, 0, 0, false, false})
+#define CLO_BUF_LIMIT(bytes)  ((clo_buf){NULL, 0, 0, (bytes), false, false})
 
-void clo_buf_release(clo_buf *buf);                /* wipes, frees; ready for use again */
+void clo_buf_release(clo_buf *buf); /* wipes, frees; ready for use again */
 /* Size 0, no failure; keeps the memory and the limit. What was written is wiped at release. */
 void clo_buf_clear(clo_buf *buf);
-clo_status clo_buf_check(const clo_buf *buf);      /* CLO_LIMIT or CLO_NOMEM if an append failed */
+clo_status clo_buf_check(const clo_buf *buf); /* CLO_LIMIT or CLO_NOMEM if an append failed */
 clo_status clo_buf_reserve(clo_buf *buf, size_t more);
 /* Room for `size` more bytes at the end, counted as appended; NULL when that failed. */
 uint8_t *clo_buf_grow(clo_buf *buf, size_t size);
@@ -284,8 +286,8 @@ uint16_t clo_read_u16le(clo_reader *r);
 uint32_t clo_read_u32le(clo_reader *r);
 uint64_t clo_read_u64le(clo_reader *r);
 clo_span clo_read_span(clo_reader *r, size_t size);
-void clo_read_copy(clo_reader *r, void *out, size_t size);      /* zeroes `out` when it fails */
-clo_span clo_read_var(clo_reader *r, size_t limit);             /* fails above `limit` */
+void clo_read_copy(clo_reader *r, void *out, size_t size); /* zeroes `out` when it fails */
+clo_span clo_read_var(clo_reader *r, size_t limit);        /* fails above `limit` */
 size_t clo_reader_left(const clo_reader *r);
 /* CLO_FORMAT naming `what` and the offset if any read failed. */
 clo_status clo_reader_check(const clo_reader *r, const char *what);
@@ -319,6 +321,7 @@ static inline void clo_secret_cleanup(clo_secret *secret)
 /* Memory for one request, one parse, one graph: freed whole. Allocations are zeroed, 16-byte
  * aligned, and NULL beyond the limit. */
 typedef struct clo_arena_block clo_arena_block;
+
 typedef struct {
     clo_arena_block *blocks;
     size_t used;
@@ -329,7 +332,7 @@ typedef struct {
 
 void *clo_arena_alloc(clo_arena *arena, size_t size);
 void *clo_arena_array(clo_arena *arena, size_t count, size_t size);
-char *clo_arena_str(clo_arena *arena, clo_span text);   /* NUL-terminated copy */
+char *clo_arena_str(clo_arena *arena, clo_span text); /* NUL-terminated copy */
 void clo_arena_release(clo_arena *arena);
 
 static inline void clo_arena_cleanup(clo_arena *arena)
@@ -357,8 +360,8 @@ const char *clo_nearest(const char *word, const char *const *names);
 
 /* ---------------------------------------------------------------- clock ----------------------- */
 
-int64_t clo_clock_ms(void);      /* monotonic */
-int64_t clo_clock_ns(void);      /* monotonic */
+int64_t clo_clock_ms(void); /* monotonic */
+int64_t clo_clock_ns(void); /* monotonic */
 /* Unix seconds. All time is the host's: the value never falls below the floor, which starts at the
  * build date and is raised by clo_clock_raise_floor with signed times seen. Any thread. */
 int64_t clo_clock_utc(void);
@@ -375,7 +378,7 @@ typedef struct {
 
 clo_deadline clo_deadline_in(int64_t milliseconds);
 clo_deadline clo_deadline_sooner(clo_deadline a, clo_deadline b);
-int clo_deadline_left_ms(clo_deadline deadline);   /* for poll: 0 when passed */
+int clo_deadline_left_ms(clo_deadline deadline); /* for poll: 0 when passed */
 bool clo_deadline_passed(clo_deadline deadline);
 void clo_sleep_ms(int64_t milliseconds);
 
@@ -388,7 +391,7 @@ clo_status clo_file_read(const char *path, size_t limit, clo_buf *out);
  * The mode is set as given, whatever the umask. */
 clo_status clo_file_write(const char *path, unsigned mode, clo_span bytes);
 bool clo_file_exists(const char *path);
-clo_status clo_dir_make(const char *path, unsigned mode);         /* with parents; existing is fine */
+clo_status clo_dir_make(const char *path, unsigned mode); /* with parents; existing is fine */
 /* With everything below; symbolic links are removed, never followed; missing is fine. */
 clo_status clo_dir_remove_tree(const char *path);
 /* A new folder with mode 0700: `prefix` (a path) and six random characters. */
@@ -409,7 +412,7 @@ typedef struct {
 
 clo_status clo_atomic_begin(const char *path, unsigned mode, clo_atomic_file *out_file);
 clo_status clo_atomic_commit(clo_atomic_file *file);
-void clo_atomic_abort(clo_atomic_file *file);      /* does nothing after a successful commit */
+void clo_atomic_abort(clo_atomic_file *file); /* does nothing after a successful commit */
 
 static inline void clo_atomic_file_cleanup(clo_atomic_file *file)
 {
@@ -434,7 +437,7 @@ typedef struct clo_cond clo_cond;
  * Signals are left to the threads the program made itself. */
 clo_status clo_thread_start(clo_status (*run)(void *arg), void *arg, const char *name,
                             clo_thread **out_thread);
-clo_status clo_thread_join(clo_thread *thread);    /* NULL is fine: CLO_OK */
+clo_status clo_thread_join(clo_thread *thread); /* NULL is fine: CLO_OK */
 
 clo_status clo_mutex_new(clo_mutex **out_mutex);
 void clo_mutex_free(clo_mutex *mutex);
@@ -466,7 +469,7 @@ clo_status clo_net_accept(int listener, clo_deadline deadline, int *out_fd, clo_
  * (NULL: any) binds the socket to that interface's address first. */
 clo_status clo_net_connect(const char *address, const char *local_interface, clo_deadline deadline,
                            int *out_fd);
-void clo_net_close(int fd);                        /* -1 is fine */
+void clo_net_close(int fd); /* -1 is fine */
 
 /* ---------------------------------------------------------------- log ------------------------- */
 
@@ -498,11 +501,12 @@ typedef enum {
 } clo_json_type;
 
 typedef struct clo_json clo_json;
+
 struct clo_json {
     clo_json_type type;
-    clo_span raw;          /* the bytes of the value in the input, without white space around */
-    clo_span name;         /* of an object's member, unescaped */
-    clo_span string;       /* of a string, unescaped; number text of a number */
+    clo_span raw;    /* the bytes of the value in the input, without white space around */
+    clo_span name;   /* of an object's member, unescaped */
+    clo_span string; /* of a string, unescaped; number text of a number */
     bool boolean;
     uint32_t count;        /* elements or members */
     const clo_json *child; /* first element or member */
@@ -532,9 +536,9 @@ clo_status clo_json_base64(const clo_json *object, const char *name, size_t limi
 clo_status clo_json_only(const clo_json *object, const char *const *names);
 
 /* Writing: values go to a buf; commas and colons are placed by the writer, so the output is always
- * well formed if begin and end match. Doubles are written to round-trip, NaN and infinities as null;
- * what is no UTF-8 in a text becomes U+FFFD. Depth at most 32. A name outside an object, a missing
- * one inside, a second value at the top: broken promises (CLO_ASSERT). */
+ * well formed if begin and end match. Doubles are written to round-trip, NaN and infinities as
+ * null; what is no UTF-8 in a text becomes U+FFFD. Depth at most 32. A name outside an object, a
+ * missing one inside, a second value at the top: broken promises (CLO_ASSERT). */
 typedef struct {
     clo_buf *out;
     uint32_t depth;

@@ -11,8 +11,9 @@
 #include "net_resolve.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
+
+#include "thread_create.h"
 
 enum { HOST = 128, PORT = 8 };
 
@@ -112,11 +113,7 @@ static clo_status lookup_new(const char *host, const char *port, lookup **out_lo
 static clo_status lookup_start(lookup *l)
 {
     pthread_t handle;
-    int error = pthread_create(&handle, NULL, lookup_main, l);
-    if (error != 0) {
-        return clo_status_from_errno(error, __FILE__, __LINE__, __func__, "start looking up '%s'",
-                                     l->host);
-    }
+    CLO_TRY_CTX(clo_thread_create(lookup_main, l, &handle), "looking up '%s'", l->host);
     pthread_detach(handle);
     return CLO_STATUS_OK;
 }

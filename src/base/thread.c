@@ -6,9 +6,10 @@
 #include "cloister/base.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+
+#include "thread_create.h"
 
 enum { NAME = 16 }; /* the kernel's limit, with the NUL */
 
@@ -37,6 +38,20 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+clo_status clo_thread_create(void *(*run)(void *arg), void *arg, pthread_t *out_handle)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
+    int error = pthread_create(out_handle, NULL, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        return clo_status_from_errno(error, __FILE__, __LINE__, __func__, "start a thread");
+    }
+    return CLO_STATUS_OK;
+}
+
 clo_status clo_thread_start(clo_status (*run)(void *arg), void *arg, const char *name,
                             clo_thread **out_thread)
 {
@@ -45,16 +60,10 @@ clo_status clo_thread_start(clo_status (*run)(void *arg), void *arg, const char 
     thread->run = run;
     thread->arg = arg;
     snprintf(thread->name, sizeof thread->name, "%s", name);
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
-    int error = pthread_create(&thread->handle, NULL, thread_main, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
+    clo_status status = clo_thread_create(thread_main, thread, &thread->handle);
+    if (!clo_ok(status)) {
         clo_free(thread);
-        return clo_status_from_errno(error, __FILE__, __LINE__, __func__, "start thread '%s'",
-                                     name);
+        return clo_status_wrap(status, __FILE__, __LINE__, __func__, "thread '%s'", name);
     }
     *out_thread = thread;
     return CLO_STATUS_OK;

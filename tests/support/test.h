@@ -34,7 +34,10 @@ typedef struct {
     void (*run)(void);
 } clo_test;
 
-#define T(function) {#function, function}
+#define T(function)                                                                                \
+    {                                                                                              \
+#        function, function                                                                        \
+    }
 
 /* Runs the tests and returns the process's exit code: 0 when none failed. */
 int clo_test_main(int argc, char **argv, const clo_test *tests, size_t count);
