@@ -114,6 +114,27 @@ static void empty_appends_are_fine(void)
     T_STR(clo_buf_str(&buf), "");
 }
 
+static void full_buffer_refuses_every_kind_of_append(void)
+{
+    CLO_AUTO(clo_buf) buf = CLO_BUF_LIMIT(1);
+    clo_put_u16le(&buf, 1);
+    T_CODE(clo_buf_check(&buf), CLO_LIMIT);
+    clo_buf_clear(&buf);
+    clo_put_u16be(&buf, 1);
+    T_CODE(clo_buf_check(&buf), CLO_LIMIT);
+    clo_buf_clear(&buf);
+    clo_put_hex(&buf, clo_span_of_str("x"));
+    T_CODE(clo_buf_check(&buf), CLO_LIMIT);
+    clo_buf_clear(&buf);
+    clo_put_base64(&buf, clo_span_of_str("x"));
+    T_CODE(clo_buf_check(&buf), CLO_LIMIT);
+    clo_buf_clear(&buf);
+    clo_put_var(&buf,
+                CLO_SPAN("x", (size_t)UINT32_MAX + 1)); /* never read: its length has no form */
+    T_CODE(clo_buf_check(&buf), CLO_LIMIT);
+    T_INT(buf.size, 0);
+}
+
 static void formatted_text_is_appended_exactly(void)
 {
     CLO_AUTO(clo_buf) buf = CLO_BUF_LIMIT(10);
@@ -213,6 +234,7 @@ int main(int argc, char **argv)
         T(huge_wishes_do_not_overflow),
         T(reserve_counts_nothing_and_release_resets),
         T(empty_appends_are_fine),
+        T(full_buffer_refuses_every_kind_of_append),
         T(formatted_text_is_appended_exactly),
         T(variable_fields_round_trip),
         T(variable_field_above_its_limit_moves_nothing),

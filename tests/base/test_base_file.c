@@ -182,6 +182,31 @@ static void root_of_a_tree_that_is_a_link_or_a_file_is_refused(void)
     T_CHECK(clo_file_exists(path_in(folder, "real/file")));
 }
 
+static void tree_deeper_than_its_cap_is_refused(void)
+{
+    const char *folder = clo_test_folder();
+    const char *inner = folder;
+    for (int i = 0; i < 70; i++) {
+        inner = path_in(inner, "d");
+        T_OK(clo_dir_make(inner, 0700));
+    }
+    T_CODE(clo_dir_remove_tree(folder), CLO_LIMIT);
+    T_OK(clo_dir_remove_tree(path_in(folder, "d/d/d/d/d/d/d/d/d/d")));
+    T_OK(clo_dir_remove_tree(folder));
+}
+
+static void relative_and_root_paths_are_written(void)
+{
+    char before[1024];
+    T_CHECK(getcwd(before, sizeof before) != NULL && chdir(clo_test_folder()) == 0);
+    clo_status status = clo_file_write("file", 0600, clo_span_of_str("x"));
+    bool there = clo_file_exists("file");
+    T_CHECK(chdir(before) == 0);
+    T_OK(status);
+    T_CHECK(there);
+    T_CHECK(!clo_ok(clo_file_write("/proc/no-such-file", 0600, CLO_SPAN_EMPTY)));
+}
+
 static void temporary_folders_are_private_and_different(void)
 {
     char a[256];
@@ -258,6 +283,8 @@ int main(int argc, char **argv)
         T(folders_are_made_with_their_parents),
         T(tree_is_removed_and_links_are_not_followed),
         T(root_of_a_tree_that_is_a_link_or_a_file_is_refused),
+        T(tree_deeper_than_its_cap_is_refused),
+        T(relative_and_root_paths_are_written),
         T(temporary_folders_are_private_and_different),
         T(paths_join_with_one_slash),
         T(positioned_reads_are_whole_or_refused),

@@ -266,6 +266,22 @@ static void tree_too_large_for_its_arena_is_refused(void)
     T_OK(clo_json_parse(clo_span_of_str("[1]"), &small, &root));
 }
 
+/* Whichever of the tree's parts meets the arena's end first, nothing is given out. */
+static void every_size_of_arena_is_survived(void)
+{
+    static const char text[] = "{\"a\":\"\\n and more\",\"b\":[1,{\"c\":2,\"d\":\"\\t\"}]}";
+    size_t refused = 0;
+    for (size_t limit = 16; limit < 4000; limit += 16) {
+        CLO_AUTO(clo_arena) small = CLO_ARENA_INIT;
+        const clo_json *root = NULL;
+        small.limit = limit;
+        clo_status status = clo_json_parse(clo_span_of_str(text), &small, &root);
+        T_CHECK(clo_ok(status) ? root != NULL : status.code == CLO_NOMEM && root == NULL);
+        refused += !clo_ok(status);
+    }
+    T_CHECK(refused > 20 && refused < 200);
+}
+
 static void members_are_read_by_type(void)
 {
     const clo_json *o = parsed("{\"s\":\"text\",\"n\":42,\"d\":-0.5,\"b\":true,\"h\":\"00ff\","
@@ -410,6 +426,7 @@ int main(int argc, char **argv)
         T(values_end_at_sixty_five_thousand),
         T(many_members_cost_no_more_than_sorting),
         T(tree_too_large_for_its_arena_is_refused),
+        T(every_size_of_arena_is_survived),
         T(members_are_read_by_type),
         T(members_of_a_wrong_type_or_value_are_refused),
         T(numbers_of_absurd_length_are_refused_when_asked_for),
