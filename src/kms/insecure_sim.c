@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The names of the weaknesses that documents may accept, in builds that have the simulator.
+ * insecure_none.c stands in for this file in release builds, which must not even contain the name.
+ */
+#include "document.h"
+
+const char clo_insecure_simulator_name[] = "insecure_simulator";
+
+const clo_insecure_row clo_insecure_rows[] = {
+    {CLO_INSECURE_SIMULATOR, clo_insecure_simulator_name},
+    {CLO_INSECURE_ROOT_OPERATOR, "insecure_root_operator"},
+    {CLO_INSECURE_NO_ANCHOR, "insecure_no_anchor"},
+    {0, NULL},
+};
