@@ -134,6 +134,7 @@ clo_status clo_hpke_seal_with(const clo_key *ephemeral, const clo_key *recipient
                               clo_span associated, clo_span plain, clo_buf *out_cipher)
 {
     CLO_TRY(check_recipient(recipient));
+    CLO_CHECK(plain.size > 0, CLO_INVALID, "hpke: nothing to seal");
     CLO_AUTO_PTR(clo_aead) aead = NULL;
     uint8_t nonce[CLO_AEAD_NONCE], tag[CLO_AEAD_TAG];
     CLO_TRY(set_up(ephemeral, recipient, clo_key_raw_public(ephemeral),
@@ -160,7 +161,8 @@ clo_status clo_hpke_open(const clo_key *recipient, const uint8_t enc[32], clo_sp
 {
     CLO_TRY(check_recipient(recipient));
     CLO_CHECK(recipient->has_private, CLO_INVALID, "opening needs the private key");
-    CLO_CHECK(cipher.size >= CLO_AEAD_TAG, CLO_FORMAT, "hpke: %zu bytes hold no tag", cipher.size);
+    CLO_CHECK(cipher.size > CLO_AEAD_TAG, CLO_FORMAT, "hpke: %zu bytes hold no message",
+              cipher.size);
     CLO_AUTO_PTR(clo_key) ephemeral = NULL;
     CLO_TRY(clo_key_from_raw_public(CLO_KEY_X25519, CLO_SPAN(enc, CLO_HPKE_ENC), &ephemeral));
     CLO_AUTO_PTR(clo_aead) aead = NULL;
