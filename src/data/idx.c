@@ -57,10 +57,10 @@ clo_status clo_idx_header_parse(clo_idx_kind kind, clo_span head, uint64_t file_
         header.height = clo_read_u32be(&r);
         header.width = clo_read_u32be(&r);
     }
-    CLO_CHECK(!r.failed, CLO_FORMAT, "idx %s: header is %zu bytes, expected %zu", name, head.size,
-              header.header_size);
     CLO_CHECK(magic == kinds[kind].magic, CLO_FORMAT,
               "idx %s: magic number is 0x%08x, expected 0x%08x", name, magic, kinds[kind].magic);
+    CLO_CHECK(!r.failed, CLO_FORMAT, "idx %s: header is %zu bytes, expected %zu", name, head.size,
+              header.header_size);
     CLO_TRY(check_sides(name, header.height, header.width));
     CLO_TRY(check_size(name, &header, file_size));
     *out_header = header;
