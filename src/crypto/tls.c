@@ -324,6 +324,7 @@ clo_status clo_tls_shutdown(clo_tls *tls, clo_tls_want *out_want)
     if (!ended) {
         CLO_TRY(check_open(tls));
     }
+    CLO_CHECK(!tls->writing, CLO_INVALID, "tls shutdown: a write is not finished");
     begin_call();
     int result = SSL_shutdown(tls->ssl);
     *out_want = CLO_TLS_DONE;

@@ -447,7 +447,8 @@ static void add_foreign(wire *w, const SSL_METHOD *method, int fd, const foreign
         SSL_CTX_set_alpn_protos(context, alpn, sizeof alpn - 1);
         SSL_CTX_set_alpn_select_cb(context, first_alpn, NULL);
     }
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_BOTH);
+    /* Without an internal cache, which would spoil its tickets when the context is freed. */
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_BOTH | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_set_session_id_context(context, (const unsigned char *)"x", 1);
     w->foreign_context = context;
     w->foreign = SSL_new(context);
