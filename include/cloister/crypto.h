@@ -13,21 +13,22 @@
  *   - Tags, commitments and MACs are compared with clo_equal_ct.
  *   - OpenSSL's error queue is drained into one clo_status by one function; it is empty on return.
  *
- * Threads: a clo_key, clo_cert, clo_crl is immutable after it is made and may be shared for reading;
- * a clo_hash, clo_aead or clo_tls belongs to one thread at a time.
+ * Threads: a clo_key, clo_cert, clo_crl is immutable after it is made and may be shared for
+ * reading; a clo_hash, clo_aead or clo_tls belongs to one thread at a time.
  *
  * Ownership: _new/_parse/_generate give objects that the caller frees; spans returned are borrowed
  * from the object.
  */
 #include "cloister/base.h"
 
-/* First action of every program. Makes the library context; a second call does nothing. CLO_CRYPTO
- * when the known-answer self-test of the AEAD, hash and signature fails. */
+/* First action of every program: any other function of this room aborts before it. Makes the
+ * library context; a second call does nothing. CLO_CRYPTO when the known-answer self-test of the
+ * AEAD, hash and signature fails. */
 clo_status clo_crypto_init(void);
 
 /* ---------------------------------------------------------------- random ---------------------- */
 
-clo_status clo_random_bytes(void *out, size_t size);        /* RAND_priv_bytes */
+clo_status clo_random_bytes(void *out, size_t size); /* RAND_priv_bytes */
 /* Mixes fresh entropy into the generator: before each file, handshake and key, because a restored
  * VM snapshot repeats its state. */
 clo_status clo_random_reseed(void);
@@ -44,7 +45,7 @@ clo_status clo_sha256(clo_span bytes, uint8_t out_digest[32]);
 clo_status clo_sha384(clo_span bytes, uint8_t out_digest[48]);
 clo_status clo_sha512(clo_span bytes, uint8_t out_digest[64]);
 
-typedef struct clo_hash clo_hash;   /* incremental SHA-256 */
+typedef struct clo_hash clo_hash; /* incremental SHA-256 */
 clo_status clo_hash_new(clo_hash **out_hash);
 clo_status clo_hash_update(clo_hash *hash, clo_span bytes);
 clo_status clo_hash_final(clo_hash *hash, uint8_t out_digest[32]); /* then usable anew */
@@ -80,7 +81,7 @@ clo_status clo_aead_open(clo_aead *aead, const uint8_t nonce[12], clo_span assoc
 
 typedef enum { CLO_KEY_ED25519 = 1, CLO_KEY_X25519, CLO_KEY_P256 } clo_key_kind;
 
-typedef struct clo_key clo_key;     /* a key pair, or a public key alone */
+typedef struct clo_key clo_key; /* a key pair, or a public key alone */
 
 clo_status clo_key_generate(clo_key_kind kind, clo_key **out_key);
 void clo_key_free(clo_key *key);
@@ -117,7 +118,8 @@ clo_status clo_key_verify_raw(const clo_key *key, clo_span message, const uint8_
 
 /* ---------------------------------------------------------------- HPKE ------------------------ */
 
-/* RFC 9180 base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; single shot. */
+/* RFC 9180 base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; single shot, for 1 byte
+ * to 16 MiB, because what is opened is a secret. */
 #define CLO_HPKE_ENC 32
 clo_status clo_hpke_seal(const clo_key *recipient, clo_span info, clo_span associated,
                          clo_span plain, uint8_t out_enc[32], clo_buf *out_cipher);
@@ -145,8 +147,11 @@ clo_status clo_dsse_peek(clo_span envelope, const char *payload_type, clo_buf *o
 typedef struct clo_cert clo_cert;
 typedef struct clo_crl clo_crl;
 
-clo_status clo_cert_parse_der(clo_span der, clo_cert **out_cert);     /* no trailing bytes */
-/* All certificates of a PEM text (at most `max`), in order; trailing NUL and white space allowed. */
+/* At most 64 KiB, no trailing bytes. CLO_FORMAT also for an extension that occurs twice, a
+ * malformed known extension, and a negative serial. */
+clo_status clo_cert_parse_der(clo_span der, clo_cert **out_cert);
+/* All certificates of a PEM text (at most `max`), in order; trailing NUL and white space allowed.
+ */
 clo_status clo_cert_parse_pem_chain(clo_span pem, size_t max, clo_cert **out_certs,
                                     size_t *out_count);
 void clo_cert_free(clo_cert *cert);
@@ -159,51 +164,55 @@ clo_span clo_cert_issuer_der(const clo_cert *cert);
 /* The first common name; empty when absent. */
 clo_span clo_cert_subject_cn(const clo_cert *cert);
 clo_span clo_cert_issuer_cn(const clo_cert *cert);
-clo_span clo_cert_serial(const clo_cert *cert);       /* big-endian magnitude */
+clo_span clo_cert_serial(const clo_cert *cert); /* big-endian magnitude */
 clo_span clo_cert_spki(const clo_cert *cert);
-int64_t clo_cert_not_before(const clo_cert *cert);    /* Unix seconds */
+int64_t clo_cert_not_before(const clo_cert *cert); /* Unix seconds */
 int64_t clo_cert_not_after(const clo_cert *cert);
-bool clo_cert_is_ca(const clo_cert *cert);            /* basicConstraints CA and keyCertSign */
+bool clo_cert_is_ca(const clo_cert *cert); /* basicConstraints CA and keyCertSign */
 /* The URI subject alternative name if there is exactly one; empty otherwise. */
 clo_span clo_cert_uri(const clo_cert *cert);
-/* The value (inside the OCTET STRING) of the extension with dotted `oid`. CLO_NOTFOUND when absent,
- * CLO_FORMAT when it occurs twice. */
+/* The value (inside the OCTET STRING) of the extension with dotted `oid`. CLO_NOTFOUND when absent.
+ */
 clo_status clo_cert_extension(const clo_cert *cert, const char *oid, clo_span *out_value);
 /* The public key, for the three kinds we use; others CLO_UNSUPPORTED. */
 clo_status clo_cert_public_key(const clo_cert *cert, clo_key **out_key);
-/* True when `issuer`'s key signed `cert`; names are not compared. CLO_CRYPTO when it did not. */
+/* CLO_OK when `issuer`'s key signed `cert`; names are not compared. CLO_CRYPTO when it did not, or
+ * with an algorithm other than ECDSA with SHA-256 or SHA-384, Ed25519, RSA-PSS. */
 clo_status clo_cert_verify_signature(const clo_cert *cert, const clo_cert *issuer);
 clo_status clo_cert_verify_signature_key(const clo_cert *cert, const clo_key *issuer);
 
+/* At most 4 MiB. Complete lists only: CLO_UNSUPPORTED for one with a critical extension (delta and
+ * partial lists have one), in which an absent serial would prove nothing. */
 clo_status clo_crl_parse(clo_span der_or_pem_or_hex, clo_crl **out_crl);
 void clo_crl_free(clo_crl *crl);
 CLO_DEFINE_AUTO_PTR(clo_crl, clo_crl_free);
 clo_span clo_crl_issuer_der(const clo_crl *crl);
 int64_t clo_crl_this_update(const clo_crl *crl);
-int64_t clo_crl_next_update(const clo_crl *crl);      /* 0 when absent */
-uint64_t clo_crl_number(const clo_crl *crl);          /* 0 when absent */
-bool clo_crl_has(const clo_crl *crl, clo_span serial);
+int64_t clo_crl_next_update(const clo_crl *crl);       /* 0 when absent */
+uint64_t clo_crl_number(const clo_crl *crl);           /* 0 when absent */
+bool clo_crl_has(const clo_crl *crl, clo_span serial); /* leading zeros do not count */
 clo_status clo_crl_verify_signature(const clo_crl *crl, const clo_cert *issuer);
 
 /* What a certificate of ours says. Names and texts are borrowed during the call. */
 typedef struct {
     const char *subject_cn;
-    const char *subject_o;          /* NULL: none */
-    const char *issuer_cn;          /* used when issuer_cert is NULL and the issuer is another key */
+    const char *subject_o; /* NULL: none */
+    const char *issuer_cn; /* used when issuer_cert is NULL and the issuer is another key */
     const clo_key *subject_key;
-    const clo_key *issuer_key;      /* signs */
-    const clo_cert *issuer_cert;    /* NULL: self-signed or issued by a bare key */
+    const clo_key *issuer_key;   /* signs */
+    const clo_cert *issuer_cert; /* NULL: self-signed or issued by a bare key */
     int64_t not_before, not_after;
     bool ca;
-    const char *uri;                /* NULL: none */
-    bool tls_usages;                /* both serverAuth and clientAuth */
-    const char *extension_oid;      /* NULL: none; one private extension */
+    const char *uri;           /* NULL: none */
+    bool tls_usages;           /* both serverAuth and clientAuth */
+    const char *extension_oid; /* NULL: none; one private extension */
     clo_span extension_value;
     bool extension_critical;
 } clo_cert_request;
 
 clo_status clo_cert_make(const clo_cert_request *request, clo_cert **out_cert);
-/* A CRL of `issuer` listing `count` serials. For the simulator's vendor. */
+/* A CRL of `issuer` listing `count` serials, numbered by `this_update`. For the simulator's vendor.
+ */
 clo_status clo_crl_make(const clo_key *issuer_key, const clo_cert *issuer_cert, int64_t this_update,
                         int64_t next_update, const clo_span *serials, size_t count,
                         clo_buf *out_der);
@@ -228,6 +237,7 @@ bool clo_der_is_oid(const clo_der *element, const char *dotted);
  * channel's gate. Non-blocking: every call says what it waits for.
  */
 typedef enum { CLO_TLS_CLIENT, CLO_TLS_SERVER } clo_tls_side;
+
 typedef enum { CLO_TLS_DONE, CLO_TLS_WANT_READ, CLO_TLS_WANT_WRITE } clo_tls_want;
 
 typedef struct clo_tls clo_tls;
@@ -240,16 +250,25 @@ void clo_tls_free(clo_tls *tls);
 CLO_DEFINE_AUTO_PTR(clo_tls, clo_tls_free);
 
 /* Each may be called again after waiting for what `out_want` says. CLO_CRYPTO for TLS failures
- * (wrong version, no certificate, no common ALPN, bad record), CLO_CLOSED when the peer left without
- * close_notify in a handshake. */
+ * (wrong version, no certificate, no common ALPN, bad record), CLO_CLOSED when the peer left in the
+ * handshake or without close_notify. The first failure is final: every later call gives it again.
+ * A client's handshake is done before the server has looked at its certificate: a refusal shows in
+ * the client's next read. No call blocks or raises SIGPIPE, whatever the descriptor's flags. */
 clo_status clo_tls_handshake(clo_tls *tls, clo_tls_want *out_want);
-/* `out_count` may be less than asked; CLO_EOF after close_notify, CLO_CLOSED without it. */
+/* `out_count` may be less than asked; CLO_EOF after close_notify, CLO_CLOSED without it. `out_want`
+ * is CLO_TLS_DONE when anything was read. */
 clo_status clo_tls_read(clo_tls *tls, void *out, size_t size, size_t *out_count,
                         clo_tls_want *out_want);
+/* Counts the bytes that are on their way. What was not counted must come first in the next write:
+ * its first record may be encrypted already. `out_want` is CLO_TLS_DONE when anything was counted.
+ */
 clo_status clo_tls_write(clo_tls *tls, clo_span bytes, size_t *out_count, clo_tls_want *out_want);
-bool clo_tls_has_pending(const clo_tls *tls);         /* decrypted bytes wait inside */
-clo_status clo_tls_shutdown(clo_tls *tls, clo_tls_want *out_want);    /* sends close_notify */
-clo_status clo_tls_key_update(clo_tls *tls);          /* sent with the next write; asks the peer too */
+/* Whole records wait inside: read again before waiting for the descriptor. */
+bool clo_tls_has_pending(const clo_tls *tls);
+/* Sends close_notify; to be called again when it wants to wait. CLO_INVALID while a write is not
+ * finished. */
+clo_status clo_tls_shutdown(clo_tls *tls, clo_tls_want *out_want);
+clo_status clo_tls_key_update(clo_tls *tls); /* sent with the next write; asks the peer too */
 
 /* Valid after the handshake. */
 clo_span clo_tls_peer_cert_der(const clo_tls *tls);

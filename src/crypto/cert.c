@@ -170,7 +170,8 @@ static clo_status read_facts(clo_cert *cert)
     return read_uri(cert);
 }
 
-clo_status clo_cert_parse_der(clo_span der, clo_cert **out_cert)
+/* A certificate with its bytes and their parts, still without what OpenSSL says of it. */
+static clo_status new_from_bytes(clo_span der, clo_cert **out_cert)
 {
     CLO_CHECK(der.size > 0 && der.size <= CERT_MAX, CLO_LIMIT,
               "certificate has %zu bytes, expected 1 to %u", der.size, CERT_MAX);
@@ -181,6 +182,14 @@ clo_status clo_cert_parse_der(clo_span der, clo_cert **out_cert)
     memcpy(cert->der, der.data, der.size);
     cert->der_size = der.size;
     CLO_TRY(cut_parts(cert));
+    *out_cert = CLO_TAKE(cert);
+    return CLO_STATUS_OK;
+}
+
+clo_status clo_cert_parse_der(clo_span der, clo_cert **out_cert)
+{
+    CLO_AUTO_PTR(clo_cert) cert = NULL;
+    CLO_TRY(new_from_bytes(der, &cert));
     const uint8_t *at = cert->der;
     cert->x509 = X509_new_ex(clo_crypto()->lib, NULL);
     CLO_TRY(CLO_OPENSSL(cert->x509 != NULL, CLO_NOMEM, "no memory for a certificate"));
@@ -189,6 +198,27 @@ clo_status clo_cert_parse_der(clo_span der, clo_cert **out_cert)
     CLO_TRY(read_facts(cert));
     *out_cert = CLO_TAKE(cert);
     return CLO_STATUS_OK;
+}
+
+static clo_status share_x509(clo_span der, X509 *x509, clo_cert **out_cert)
+{
+    CLO_AUTO_PTR(clo_cert) cert = NULL;
+    CLO_TRY(new_from_bytes(der, &cert));
+    CLO_TRY(CLO_OPENSSL(X509_up_ref(x509) == 1, CLO_BUG, "sharing a certificate"));
+    cert->x509 = x509;
+    CLO_TRY(read_facts(cert));
+    *out_cert = CLO_TAKE(cert);
+    return CLO_STATUS_OK;
+}
+
+clo_status clo_cert_from_x509(X509 *x509, clo_cert **out_cert)
+{
+    uint8_t *der = NULL;
+    int size = i2d_X509(x509, &der);
+    CLO_TRY(CLO_OPENSSL(size > 0, CLO_FORMAT, "reading the peer's certificate"));
+    clo_status status = share_x509(CLO_SPAN(der, (size_t)size), x509, out_cert);
+    OPENSSL_free(der);
+    return status;
 }
 
 static clo_status parse_next_pem(clo_reader *reader, clo_cert **out_cert)

@@ -35,13 +35,8 @@ struct clo_tls {
 
 static clo_status accept_peer(X509 *x509, clo_cert **out_cert)
 {
-    uint8_t *der = NULL;
-    int size = i2d_X509(x509, &der);
-    CLO_TRY(CLO_OPENSSL(size > 0, CLO_FORMAT, "reading the peer's certificate"));
     CLO_AUTO_PTR(clo_cert) cert = NULL;
-    clo_status parsed = clo_cert_parse_der(CLO_SPAN(der, (size_t)size), &cert);
-    OPENSSL_free(der);
-    CLO_TRY(parsed);
+    CLO_TRY(clo_cert_from_x509(x509, &cert));
     CLO_AUTO_PTR(clo_key) key = NULL;
     CLO_TRY(clo_cert_public_key(cert, &key));
     CLO_CHECK(clo_key_get_kind(key) != CLO_KEY_X25519, CLO_UNSUPPORTED,
