@@ -34,11 +34,10 @@ clo_status clo_der_read(clo_reader *reader, clo_der *out_element)
 {
     size_t start = reader->at;
     uint8_t tag = clo_read_u8(reader);
-    CLO_CHECK((tag & 0x1f) != 0x1f, CLO_FORMAT, "der: tag of more than one byte at offset %zu",
-              start);
+    reader->failed = reader->failed || (tag & 0x1f) == 0x1f;
     size_t length = read_length(reader);
     clo_span value = clo_read_span(reader, length);
-    CLO_CHECK(!reader->failed, CLO_FORMAT, "der: bad length at offset %zu", start);
+    CLO_CHECK(!reader->failed, CLO_FORMAT, "der: bad tag or length at offset %zu", start);
     *out_element = (clo_der){tag, value, CLO_SPAN(reader->in.data + start, reader->at - start)};
     return CLO_STATUS_OK;
 }

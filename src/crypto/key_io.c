@@ -51,13 +51,26 @@ static EVP_PKEY *pkey_of_pkcs8(clo_span der)
     return pkey;
 }
 
+/* A P-256 file names its public key apart from the private one, and OpenSSL believes it. */
+static bool is_pair(EVP_PKEY *pkey)
+{
+    CLO_AUTO_PTR(EVP_PKEY_CTX)
+    context = EVP_PKEY_CTX_new_from_pkey(clo_crypto()->lib, pkey, NULL);
+    return !EVP_PKEY_is_a(pkey, "EC") || (context != NULL && EVP_PKEY_pairwise_check(context) == 1);
+}
+
 clo_status clo_key_parse_private_pem(clo_span pem, clo_key **out_key)
 {
     CLO_AUTO(clo_buf) der = CLO_BUF_LIMIT(FILE_MAX);
     CLO_TRY(read_only_block(pem, PRIVATE_LABEL, &der));
     EVP_PKEY *pkey = pkey_of_pkcs8(clo_buf_span(&der));
     CLO_TRY(CLO_OPENSSL(pkey != NULL, CLO_FORMAT, "reading a private key"));
-    return clo_key_from_pkey(pkey, true, out_key);
+    CLO_AUTO_PTR(clo_key) key = NULL;
+    CLO_TRY(clo_key_from_pkey(pkey, true, &key));
+    CLO_TRY(CLO_OPENSSL(is_pair(key->pkey), CLO_CRYPTO,
+                        "private and public key do not belong together"));
+    *out_key = CLO_TAKE(key);
+    return CLO_STATUS_OK;
 }
 
 clo_status clo_key_write_public_pem(const clo_key *key, clo_buf *out)

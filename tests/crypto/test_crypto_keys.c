@@ -129,6 +129,24 @@ static void garbage_in_pem_is_refused(void)
     }
 }
 
+static void a_private_key_with_anothers_public_key_is_refused(void)
+{
+    CLO_AUTO_PTR(clo_key) key = fixture_key(CLO_KEY_P256);
+    CLO_AUTO_PTR(clo_key) other = fixture_key(CLO_KEY_P256);
+    CLO_AUTO(clo_secret) pem = CLO_SECRET_INIT;
+    CLO_AUTO(clo_buf) der = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) forged = CLO_BUF_INIT;
+    T_OK(clo_key_write_private_pem(key, &pem));
+    clo_reader reader = clo_reader_of(clo_secret_span(&pem));
+    T_OK(clo_pem_read(&reader, "PRIVATE KEY", 1000, &der));
+    T_INT(der.size, 138);
+    memcpy(der.data + der.size - 65, clo_key_raw_public(other).data, 65);
+    clo_pem_put(&forged, "PRIVATE KEY", clo_buf_span(&der));
+    clo_key *parsed = NULL;
+    T_CODE(clo_key_parse_private_pem(clo_buf_span(&forged), &parsed), CLO_CRYPTO);
+    T_CHECK(parsed == NULL);
+}
+
 static void a_second_block_or_text_after_a_key_is_refused(void)
 {
     CLO_AUTO_PTR(clo_key) key = fixture_key(CLO_KEY_ED25519);
@@ -259,6 +277,7 @@ int main(int argc, char **argv)
         T(every_truncation_and_extension_of_a_public_key_is_refused),
         T(a_compressed_point_is_refused_but_a_private_key_with_one_is_normalised),
         T(garbage_in_pem_is_refused),
+        T(a_private_key_with_anothers_public_key_is_refused),
         T(a_second_block_or_text_after_a_key_is_refused),
         T(private_files_are_0600_and_refused_when_open_to_others),
         T(signatures_hold_for_their_key_and_message_only),
