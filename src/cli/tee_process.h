@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLO_CLI_TEE_PROCESS_H
+#define CLO_CLI_TEE_PROCESS_H
+
+/*
+ * cloister-tee as a child process of a command: started with arguments only, heard through its
+ * events and its log.
+ */
+#include "cloister/launch.h"
+
+/* "NAME:CONFIG": `given`, or the build's default. */
+clo_status cli_tee_maker(const char *given, char *out_maker, size_t size);
+
+/* Runs one cloister-tee to its end; `line` gets what it prints, its standard error goes to ours.
+ * CLO_DENIED when it ended with an error, which it has told there. */
+clo_status cli_tee_run(const char *tee, const char *const *words,
+                       void (*line)(void *arg, size_t process, clo_stream stream, clo_span line),
+                       void *arg, clo_deadline deadline);
+
+/* Parses an event line. NULL (and no error) for a line that is no event. Lives in `arena`. */
+const clo_json *cli_tee_event(clo_span line, clo_arena *arena, clo_span *out_name);
+
+#endif
