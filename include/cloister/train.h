@@ -116,6 +116,7 @@ struct clo_train_state {
     uint64_t epoch;              /* the one in progress, from 1 */
     uint64_t batch;              /* next batch in it */
     uint64_t step;
+    uint64_t batch_size, seed;   /* of the run: they give `batch` its meaning */
     clo_store *store;            /* values and momentum */
     clo_epoch_result *results;   /* finished epochs, epoch - 1 of them */
     size_t result_capacity;      /* what `results` can hold: the job's epochs */
@@ -128,7 +129,7 @@ struct clo_train_state {
 typedef struct {
     const clo_architecture *architecture;
     const clo_train_settings *settings;
-    const clo_dataset *train;
+    const clo_dataset *train;    /* NULL: the loop only evaluates */
     const clo_dataset *test;     /* may be NULL: no evaluation */
     clo_strategy *strategy;
     int threads;
@@ -137,7 +138,8 @@ typedef struct {
 
 typedef struct clo_train_loop clo_train_loop;
 
-/* Builds graph, store and programs; parameters initialised from the seed and shared from rank 0. */
+/* Builds graph, store and programs; parameters initialised from the seed and shared from rank 0.
+ * CLO_INVALID names the ranks whose settings or data are not those of rank 0. */
 clo_status clo_train_loop_new(const clo_train_loop_options *options, clo_train_loop **out_loop);
 void clo_train_loop_free(clo_train_loop *loop);
 CLO_DEFINE_AUTO_PTR(clo_train_loop, clo_train_loop_free);
@@ -162,7 +164,7 @@ clo_status clo_train_loop_evaluate(clo_train_loop *loop, const clo_dataset *data
 
 /* Plain form, before sealing, appended. Reading checks manifest digest, layout and all numbers
  * before it changes `state`, whose store and results it fills; state->previous becomes the digest of
- * `bytes`. CLO_INVALID for another manifest or model, CLO_FORMAT, CLO_CRYPTO. */
+ * `bytes`. CLO_INVALID for another manifest, model, batch size or seed; CLO_FORMAT, CLO_CRYPTO. */
 clo_status clo_checkpoint_write(const clo_train_state *state, const uint8_t manifest[32],
                                 clo_buf *out);
 clo_status clo_checkpoint_read(clo_span bytes, const uint8_t manifest[32], clo_train_state *state);
@@ -208,6 +210,12 @@ typedef struct {
  * model to the owners' recipients, transcript. */
 clo_status clo_train_job_run(const clo_train_job_options *options, clo_arena *arena,
                              clo_train_job_result *out_result);
+
+/* Evaluates the newest checkpoint in out_folder on the job's test data, alone: finished epochs,
+ * accuracy, mean loss, seconds. The session may be of another role than the trainers'. CLO_NOTFOUND
+ * when there is no checkpoint. */
+clo_status clo_train_job_evaluate(const clo_train_job_options *options,
+                                  clo_epoch_result *out_result);
 
 /* Opens a data set of the manifest through its index: signature, digest, rows, file keys in one
  * request, digests, unlock. `use` is "train" or "test". */

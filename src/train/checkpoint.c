@@ -5,7 +5,7 @@
  *
  *     "cloister checkpoint 1\n"
  *     manifest[32] | generation u64 | previous[32]
- *     epoch u64 | batch u64 | step u64 | identical u8 | chain[32]
+ *     epoch u64 | batch u64 | step u64 | batch size u64 | seed u64 | identical u8 | chain[32]
  *     parameters u32, each: name var | dimensions u8 | size u64 ...
  *     results u64, each: epoch u64 | accuracy u64 | loss u64 | seconds u64 | rate u64
  *     elements u64 | values | momentum
@@ -25,7 +25,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats are written as
 /* What stands before the tables. */
 typedef struct {
     uint8_t manifest[32], previous[32], chain[32];
-    uint64_t generation, epoch, batch, step;
+    uint64_t generation, epoch, batch, step, batch_size, seed;
     bool identical;
 } position;
 
@@ -47,6 +47,8 @@ static void put_position(clo_buf *out, const clo_train_state *state, const uint8
     clo_put_u64be(out, state->epoch);
     clo_put_u64be(out, state->batch);
     clo_put_u64be(out, state->step);
+    clo_put_u64be(out, state->batch_size);
+    clo_put_u64be(out, state->seed);
     clo_put_u8(out, state->parameters_identical ? 1 : 0);
     clo_put_bytes(out, state->parameter_chain, 32);
 }
@@ -113,6 +115,8 @@ static clo_status read_position(clo_reader *r, const uint8_t manifest[32], posit
     out_position->epoch = clo_read_u64be(r);
     out_position->batch = clo_read_u64be(r);
     out_position->step = clo_read_u64be(r);
+    out_position->batch_size = clo_read_u64be(r);
+    out_position->seed = clo_read_u64be(r);
     uint8_t identical = clo_read_u8(r);
     out_position->identical = identical == 1;
     clo_read_copy(r, out_position->chain, 32);
@@ -120,6 +124,17 @@ static clo_status read_position(clo_reader *r, const uint8_t manifest[32], posit
     CLO_CHECK(memcmp(out_position->manifest, manifest, 32) == 0, CLO_INVALID,
               "checkpoint: belongs to another job's manifest");
     CLO_CHECK(identical <= 1, CLO_FORMAT, "checkpoint: flag is %u, expected 0 or 1", identical);
+    return CLO_STATUS_OK;
+}
+
+/* The manifest pins both, unless it lets the host choose them. */
+static clo_status check_run(const position *at, const clo_train_state *state)
+{
+    CLO_CHECK(at->batch_size == state->batch_size, CLO_INVALID,
+              "checkpoint: batch size was %llu, is %llu", (unsigned long long)at->batch_size,
+              (unsigned long long)state->batch_size);
+    CLO_CHECK(at->seed == state->seed, CLO_INVALID, "checkpoint: seed was %llu, is %llu",
+              (unsigned long long)at->seed, (unsigned long long)state->seed);
     return CLO_STATUS_OK;
 }
 
@@ -198,6 +213,7 @@ clo_status clo_checkpoint_read(clo_span bytes, const uint8_t manifest[32], clo_t
     position at;
     size_t size = clo_store_size(state->store) * sizeof(float);
     CLO_TRY(read_position(&r, manifest, &at));
+    CLO_TRY(check_run(&at, state));
     CLO_TRY(check_layout(&r, state->store));
     CLO_TRY(skip_results(&r, &at, state->result_capacity, &results));
     uint64_t elements = clo_read_u64be(&r);

@@ -62,13 +62,14 @@ clo_status clo_checkpoint_store_open(clo_slot_session *session, const clo_manife
     store.session = session;
     store.manifest = manifest;
     snprintf(store.folder, sizeof store.folder, "%s", folder);
-    CLO_TRY(clo_dir_make(folder, 0700));
-    clo_status status = get_next_key(&store);
-    if (!clo_ok(status)) {
-        clo_checkpoint_store_cleanup(&store);
-        return status;
-    }
     *out_store = store;
+    return CLO_STATUS_OK;
+}
+
+clo_status clo_checkpoint_store_prepare(clo_checkpoint_store *store)
+{
+    CLO_TRY(clo_dir_make(store->folder, 0700));
+    CLO_TRY_CTX(get_next_key(store), "asking for the key of the first checkpoint");
     return CLO_STATUS_OK;
 }
 

@@ -36,9 +36,10 @@ typedef struct {
 #define CLO_CHECKPOINT_STORE_INIT                                                                  \
     ((clo_checkpoint_store){.next_header = CLO_BUF_INIT, .next_key = CLO_SECRET_INIT})
 
-/* Makes the folder and gets the first key. */
 clo_status clo_checkpoint_store_open(clo_slot_session *session, const clo_manifest *manifest,
                                      const char *folder, clo_checkpoint_store *out_store);
+/* Makes the folder and gets the key of the next checkpoint: for who will save. */
+clo_status clo_checkpoint_store_prepare(clo_checkpoint_store *store);
 void clo_checkpoint_store_cleanup(clo_checkpoint_store *store);
 
 /* Appends the newest checkpoint's plain form; nothing when there is none. When the newest is

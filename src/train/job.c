@@ -135,6 +135,7 @@ static clo_status prepare_rank_0(job *self)
     const clo_train_settings *settings = &options->manifest->train;
     CLO_TRY(clo_checkpoint_store_open(options->session, options->manifest, options->out_folder,
                                       &self->store));
+    CLO_TRY(clo_checkpoint_store_prepare(&self->store));
     CLO_TRY(clo_job_metrics_open(options->out_folder, settings->log_interval, &self->metrics));
     if (!settings->save_model) {
         return CLO_STATUS_OK;

@@ -90,6 +90,21 @@ static void put_data(clo_json_writer *w, const clo_manifest *manifest)
     clo_json_end_array(w);
 }
 
+/* As they were run: a manifest may let the host choose some. */
+static void put_settings(clo_json_writer *w, const clo_train_settings *settings)
+{
+    clo_json_begin_object(w, "settings");
+    clo_json_put_u64(w, "epochs", settings->epochs);
+    clo_json_put_u64(w, "batch_size", settings->batch_size);
+    clo_json_put_u64(w, "test_batch_size", settings->test_batch_size);
+    clo_json_put_u64(w, "seed", settings->seed);
+    clo_json_put_double(w, "lr", settings->lr);
+    clo_json_put_double(w, "momentum", settings->momentum);
+    clo_json_put_u64(w, "max_steps", settings->max_steps);
+    clo_json_put_bool(w, "check_parameters", settings->check_parameters);
+    clo_json_end_object(w);
+}
+
 static void put_results(clo_json_writer *w, const clo_train_state *state)
 {
     clo_json_begin_array(w, "results");
@@ -138,6 +153,7 @@ clo_status clo_transcript_write(const clo_job_record *record, const uint8_t *mod
     put_roster(&w, clo_slot_roster(record->session));
     put_peers(&w, record);
     put_data(&w, manifest);
+    put_settings(&w, &manifest->train);
     put_run(&w, record);
     if (model != NULL) {
         clo_json_put_hex(&w, "model_digest", CLO_SPAN(model, 32));

@@ -56,7 +56,9 @@ static clo_status check_shape(const clo_architecture *architecture, const clo_da
 static clo_status check_options(const clo_train_loop_options *options)
 {
     CLO_TRY(check_settings(options->settings));
-    CLO_TRY(check_shape(options->architecture, options->train, "train"));
+    if (options->train != NULL) {
+        CLO_TRY(check_shape(options->architecture, options->train, "train"));
+    }
     if (options->test != NULL) {
         CLO_TRY(check_shape(options->architecture, options->test, "test"));
     }
@@ -75,6 +77,46 @@ static clo_status build(clo_train_loop *loop)
     return clo_store_new(loop->graph, &loop->state.store);
 }
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static uint64_t count_of(const clo_dataset *dataset)
+{
+    return dataset != NULL ? clo_dataset_count(dataset) : 0;
+}
+
+/* A manifest may let the host choose settings, and each rank has another host: a rank that takes
+ * other steps than the rest would leave them waiting. */
+static clo_status check_equal(clo_train_loop *loop)
+{
+    const clo_train_settings *settings = loop->options.settings;
+    const clo_strategy *strategy = loop->options.strategy;
+    const uint64_t mine[] = {settings->epochs,
+                             settings->batch_size,
+                             settings->seed,
+                             bits_of(settings->lr),
+                             bits_of(settings->momentum),
+                             settings->check_parameters ? 1 : 0,
+                             settings->checkpoint_steps,
+                             settings->max_steps,
+                             count_of(loop->options.train),
+                             count_of(loop->options.test),
+                             clo_store_size(loop->state.store)};
+    uint64_t first[sizeof mine / sizeof *mine];
+    memcpy(first, mine, sizeof first);
+    CLO_TRY(strategy->ops->share(strategy->state, first, sizeof first));
+    char names[128];
+    uint32_t count = 0;
+    bool differs = memcmp(mine, first, sizeof first) != 0;
+    CLO_TRY(clo_loop_agree(loop, differs, names, sizeof names, &count));
+    CLO_CHECK(count == 0, CLO_INVALID, "settings or data of %s are not those of rank 0", names);
+    return CLO_STATUS_OK;
+}
+
 static clo_status start_parameters(clo_train_loop *loop)
 {
     const clo_strategy *strategy = loop->options.strategy;
@@ -90,8 +132,10 @@ static clo_status prepare_programs(clo_train_loop *loop)
     const clo_train_settings *settings = loop->options.settings;
     loop->programs = (clo_step_programs){
         .graph = loop->graph, .store = loop->state.store, .threads = loop->options.threads};
-    CLO_TRY(clo_step_programs_prepare(&loop->programs, clo_sampler_share(&loop->sampler),
-                                      settings->batch_size, true));
+    if (loop->options.train != NULL) {
+        CLO_TRY(clo_step_programs_prepare(&loop->programs, clo_sampler_share(&loop->sampler),
+                                          settings->batch_size, true));
+    }
     if (loop->options.test == NULL) {
         return CLO_STATUS_OK;
     }
@@ -100,7 +144,7 @@ static clo_status prepare_programs(clo_train_loop *loop)
                                      settings->test_batch_size, false);
 }
 
-static void plan(clo_train_loop *loop)
+static void plan_steps(clo_train_loop *loop)
 {
     const clo_train_settings *settings = loop->options.settings;
     const clo_strategy *strategy = loop->options.strategy;
@@ -115,9 +159,18 @@ static void plan(clo_train_loop *loop)
     if (settings->max_steps > 0 && settings->max_steps < loop->steps) {
         loop->steps = settings->max_steps;
     }
+}
+
+static void plan(clo_train_loop *loop)
+{
+    if (loop->options.train != NULL) {
+        plan_steps(loop);
+    }
     loop->saved_step = NEVER_SAVED;
     loop->state.epoch = 1;
-    loop->state.result_capacity = settings->epochs;
+    loop->state.batch_size = loop->options.settings->batch_size;
+    loop->state.seed = loop->options.settings->seed;
+    loop->state.result_capacity = loop->options.settings->epochs;
 }
 
 clo_status clo_train_loop_new(const clo_train_loop_options *options, clo_train_loop **out_loop)
@@ -134,6 +187,7 @@ clo_status clo_train_loop_new(const clo_train_loop_options *options, clo_train_l
     CLO_CHECK(loop->state.results != NULL, CLO_NOMEM, "out of memory for the epochs' results");
     CLO_TRY_CTX(build(loop), "building '%s'", options->architecture->name);
     CLO_TRY_CTX(prepare_programs(loop), "building '%s'", options->architecture->name);
+    CLO_TRY(check_equal(loop));
     CLO_TRY_CTX(start_parameters(loop), "sharing the first parameters");
     *out_loop = CLO_TAKE(loop);
     return CLO_STATUS_OK;
@@ -184,8 +238,8 @@ clo_status clo_train_loop_restore(clo_train_loop *loop, clo_span bytes, const ui
     }
     CLO_TRY(clo_checkpoint_read(clo_buf_span(&shared), manifest, &loop->state));
     loop->saved_step = loop->state.step;
-    CLO_CHECK(loop->state.batch <= loop->epoch_batches, CLO_INVALID,
-              "checkpoint is at batch %llu of an epoch of %llu",
+    bool fits = loop->options.train == NULL || loop->state.batch <= loop->epoch_batches;
+    CLO_CHECK(fits, CLO_INVALID, "checkpoint is at batch %llu of an epoch of %llu",
               (unsigned long long)loop->state.batch, (unsigned long long)loop->epoch_batches);
     return CLO_STATUS_OK;
 }
@@ -358,6 +412,7 @@ static clo_status run_epochs(clo_train_loop *loop)
 
 clo_status clo_train_loop_run(clo_train_loop *loop)
 {
+    CLO_CHECK(loop->options.train != NULL, CLO_INVALID, "there is no data to train on");
     clo_status status = run_epochs(loop);
     if (clo_ok(status)) {
         return status;

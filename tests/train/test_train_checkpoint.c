@@ -174,6 +174,8 @@ static clo_status start(fixture *f, clo_status (*build)(clo_graph *), uint64_t s
     f->state.epoch = 3;
     f->state.batch = 7;
     f->state.step = 49;
+    f->state.batch_size = 64;
+    f->state.seed = 5;
     f->state.generation = 12;
     f->state.previous[5] = 6;
     f->state.parameters_identical = true;
@@ -249,7 +251,7 @@ static void refuses_a_changed_header(void)
     T_OK(clo_checkpoint_write(&f.state, job, &bytes));
     bool unchanged;
     /* Magic and manifest; then the epoch, which must fit the results; then the flag. */
-    static const size_t places[] = {0, 21, 22, 53, 22 + 32 + 8 + 32 + 7, 22 + 32 + 8 + 32 + 24};
+    static const size_t places[] = {0, 21, 22, 53, 22 + 32 + 8 + 32 + 7, 22 + 32 + 8 + 32 + 40};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         bytes.data[places[i]] ^= 0x40;
         clo_status status = read_into_fresh(clo_buf_span(&bytes), job, &unchanged);
@@ -283,6 +285,12 @@ static void refuses_another_job_and_another_model(void)
     static const uint8_t another_job[32] = {9};
     T_CODE(clo_checkpoint_read(clo_buf_span(&bytes), another_job, &f.state), CLO_INVALID);
     T_CODE(clo_checkpoint_read(clo_buf_span(&bytes), job, &other.state), CLO_INVALID);
+    f.state.seed = 6;
+    T_CODE(clo_checkpoint_read(clo_buf_span(&bytes), job, &f.state), CLO_INVALID);
+    f.state.seed = 5;
+    f.state.batch_size = 32;
+    T_CODE(clo_checkpoint_read(clo_buf_span(&bytes), job, &f.state), CLO_INVALID);
+    f.state.batch_size = 64;
     T_OK(clo_checkpoint_read(clo_buf_span(&bytes), job, &f.state));
     f.state.result_capacity = 1; /* a job of fewer epochs than the checkpoint has */
     T_CODE(clo_checkpoint_read(clo_buf_span(&bytes), job, &f.state), CLO_FORMAT);

@@ -270,6 +270,22 @@ static void trains_without_a_test_set_or_hooks(void)
     T_INT(clo_train_loop_state(f.loop)->step, 33);
 }
 
+static void evaluates_without_data_to_train_on(void)
+{
+    CLO_AUTO(fixture) f = make_fixture();
+    clo_train_loop_options options = {.architecture = &tiny,
+                                      .settings = &f.settings,
+                                      .test = f.test,
+                                      .strategy = &f.strategy,
+                                      .threads = 1};
+    T_OK(clo_train_loop_new(&options, &f.loop));
+    double accuracy;
+    double loss;
+    T_OK(clo_train_loop_evaluate(f.loop, f.test, &accuracy, &loss));
+    T_CHECK(loss > 0.5 && loss < 2.0);
+    T_CODE(clo_train_loop_run(f.loop), CLO_INVALID);
+}
+
 static void refuses_settings_out_of_range(void)
 {
     const clo_train_settings good = CLO_TRAIN_SETTINGS_INIT;
@@ -339,6 +355,7 @@ int main(int argc, char **argv)
         T(names_step_and_rank_of_a_nan_and_keeps_the_parameters),
         T(hashes_parameters_when_asked),
         T(trains_without_a_test_set_or_hooks),
+        T(evaluates_without_data_to_train_on),
         T(refuses_settings_out_of_range),
         T(refuses_data_of_another_shape),
         T(survives_any_failing_allocation),

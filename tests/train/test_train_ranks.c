@@ -14,7 +14,7 @@ enum { WORLD = 3, SAMPLES = 151, TEST_SAMPLES = 37, STEPS_MAX = 256, NOBODY = 99
 typedef struct {
     uint32_t rank;
     clo_train_settings settings;
-    uint32_t poisoned, stopped, skewed, failing; /* the rank that ..., or NOBODY */
+    uint32_t poisoned, stopped, skewed, failing, odd; /* the rank that ..., or NOBODY */
     uint64_t at_step;
     volatile bool stop;
     clo_train_loop *loop;
@@ -92,6 +92,8 @@ static clo_status run_loop(clo_strategy *strategy, rank_case *c, const clo_datas
 
 static clo_status body(clo_strategy *strategy, void *arg)
 {
+    rank_case *self = arg;
+    self->settings.momentum += self->odd == strategy->rank ? 0.1 : 0.0;
     CLO_AUTO_PTR(clo_dataset) train = make_tiny(SAMPLES, 1);
     CLO_AUTO_PTR(clo_dataset) test = make_tiny(TEST_SAMPLES, 2);
     CLO_CHECK(train != NULL && test != NULL, CLO_NOMEM, "no data");
@@ -101,6 +103,7 @@ static clo_status body(clo_strategy *strategy, void *arg)
 static rank_case make_case(uint64_t batch_size)
 {
     rank_case c = {.settings = CLO_TRAIN_SETTINGS_INIT,
+                   .odd = NOBODY,
                    .poisoned = NOBODY,
                    .stopped = NOBODY,
                    .skewed = NOBODY,
@@ -183,6 +186,19 @@ static void a_parameter_off_by_one_bit_stops_the_run_and_names_the_rank(void)
     T_INT(three.results[2].code, CLO_BUG); /* the comparison at the end */
 }
 
+static void a_rank_with_other_settings_is_named_before_the_first_step(void)
+{
+    static outcome three;
+    rank_case like = make_case(8);
+    like.odd = 1;
+    T_OK(run_three(&like, &three));
+    for (uint32_t rank = 0; rank < WORLD; rank++) {
+        T_INT(three.results[rank].code, CLO_INVALID);
+        T_CHECK(strstr(three.results[rank].text, "data of rank 1 are not those") != NULL);
+        T_INT(three.ranks[rank].steps, 0);
+    }
+}
+
 static void a_nan_at_one_rank_stops_all_at_the_same_step_and_names_it(void)
 {
     static outcome three;
@@ -245,6 +261,7 @@ int main(int argc, char **argv)
         T(three_ranks_train_like_one_with_the_same_global_batch),
         T(ranks_hold_the_same_bits_after_every_step),
         T(a_parameter_off_by_one_bit_stops_the_run_and_names_the_rank),
+        T(a_rank_with_other_settings_is_named_before_the_first_step),
         T(a_nan_at_one_rank_stops_all_at_the_same_step_and_names_it),
         T(a_stop_at_one_rank_stops_all_at_the_same_step),
         T(a_rank_that_fails_alone_leaves_rank_0_with_a_whole_checkpoint),
