@@ -7,8 +7,8 @@
  *
  *   sealed file   header | commit[32] | chunk 0, tag | chunk 1, tag | ... | final chunk, tag
  *   index         what belongs to a data set, signed by its owner (DSSE)
- *   output        a signed header that carries the key, HPKE-wrapped to each recipient, then the same
- *                 commit and chunks
+ *   output        a signed header that carries the key, HPKE-wrapped to each recipient, then the
+ * same commit and chunks
  *
  * Invariants:
  *   - A file key belongs to one header: it is derived with the header's digest, so a changed header
@@ -30,17 +30,17 @@
 #define CLO_SEAL_HEADER_MAX     (CLO_SEAL_POLICY_MAX + 256)
 #define CLO_SEAL_LOG2_CHUNK_MIN 12
 #define CLO_SEAL_LOG2_CHUNK_MAX 24
-#define CLO_SEAL_LOG2_CHUNK     16  /* what we write */
+#define CLO_SEAL_LOG2_CHUNK     16 /* what we write */
 
 typedef struct {
     uint8_t file_id[16];
     uint8_t data_set_id[16];
-    uint32_t part, parts;       /* part i of n, i from 0 */
-    uint8_t key_id[16];         /* of the data key in the broker */
+    uint32_t part, parts; /* part i of n, i from 0 */
+    uint8_t key_id[16];   /* of the data key in the broker */
     uint32_t key_version;
-    uint8_t log2_chunk;         /* 12..24 */
+    uint8_t log2_chunk; /* 12..24 */
     uint8_t salt[32];
-    clo_span policy;            /* the owner's signed policy envelope; may be empty (checkpoints) */
+    clo_span policy; /* the owner's signed policy envelope; may be empty (checkpoints) */
 } clo_seal_header;
 
 /* A header with a fresh file id and salt, and our chunk size. */
@@ -78,7 +78,7 @@ void clo_seal_reader_free(clo_seal_reader *reader);
 CLO_DEFINE_AUTO_PTR(clo_seal_reader, clo_seal_reader_free);
 
 const clo_seal_header *clo_seal_reader_header(const clo_seal_reader *reader);
-clo_span clo_seal_reader_header_bytes(const clo_seal_reader *reader);  /* for the key request */
+clo_span clo_seal_reader_header_bytes(const clo_seal_reader *reader); /* for the key request */
 
 /* Compares SHA-256(header || all tags) with what an index says. CLO_CRYPTO when it differs. */
 clo_status clo_seal_reader_check_digest(clo_seal_reader *reader, const uint8_t digest[32]);
@@ -96,17 +96,17 @@ clo_status clo_seal_reader_read(clo_seal_reader *reader, uint64_t offset, void *
 
 /* ---------------------------------------------------------------- index ----------------------- */
 
-#define CLO_INDEX_TYPE      "application/vnd.cloister.index+json"
-#define CLO_INDEX_FILE_MAX  (1 << 20)
-#define CLO_INDEX_NAME_MAX  64
-#define CLO_INDEX_ROW_MAX   1024
+#define CLO_INDEX_TYPE        "application/vnd.cloister.index+json"
+#define CLO_INDEX_FILE_MAX    (1 << 20)
+#define CLO_INDEX_NAME_MAX    64
+#define CLO_INDEX_ROW_MAX     1024
 #define CLO_INDEX_FILE_SUFFIX ".sealed"
 
 typedef struct {
-    char name[CLO_INDEX_NAME_MAX];  /* "train/images": letters, digits, . _ - and single slashes */
+    char name[CLO_INDEX_NAME_MAX]; /* "train/images": letters, digits, . _ - and single slashes */
     uint8_t file_id[16];
-    uint64_t size;                  /* plain bytes */
-    uint8_t digest[32];             /* SHA-256(header || all tags) */
+    uint64_t size;      /* plain bytes */
+    uint8_t digest[32]; /* SHA-256(header || all tags) */
 } clo_index_row;
 
 /* A data set. The file of a row lies at <folder of the index>/<name>.sealed. */
@@ -115,9 +115,9 @@ typedef struct {
     char data_set[CLO_INDEX_NAME_MAX];
     uint64_t version;
     uint8_t key_id[16];
-    clo_index_row *rows;            /* in the arena given to parse, or the caller's */
+    clo_index_row *rows; /* in the arena given to parse, or the caller's */
     size_t row_count;
-    uint8_t digest[32];             /* SHA-256 of the payload: what a manifest pins; set by parse */
+    uint8_t digest[32]; /* SHA-256 of the payload: what a manifest pins; set by parse */
 } clo_index;
 
 clo_status clo_index_sign(const clo_index *index, const clo_key *owner, clo_buf *out_envelope,
@@ -136,28 +136,29 @@ clo_status clo_index_open_file(const clo_index *index, const clo_index_row *row,
 
 /* ---------------------------------------------------------------- outputs --------------------- */
 
-#define CLO_OUTPUT_TYPE           "application/vnd.cloister.output+json"
-#define CLO_OUTPUT_RECIPIENT_MAX  16
+#define CLO_OUTPUT_TYPE          "application/vnd.cloister.output+json"
+#define CLO_OUTPUT_RECIPIENT_MAX 16
 
 /* What an output says of itself: signed by the attested job key, so `open` can demand it. */
 typedef struct {
-    char what[32];                  /* "model" */
-    char format[32];                /* "safetensors" */
-    uint8_t manifest[32];           /* digests */
+    char what[32];        /* "model" */
+    char format[32];      /* "safetensors" */
+    uint8_t manifest[32]; /* digests */
     uint8_t transcript[32];
-    uint8_t inputs[16][32];         /* index digests of the data that went in */
+    uint8_t inputs[16][32]; /* index digests of the data that went in */
     size_t input_count;
-    clo_span certificates;          /* PEM: the job leaf, then the job CA, then ... opaque here */
+    clo_span certificates; /* PEM: the job leaf, then the job CA, then ... opaque here */
 } clo_output_header;
 
 /* Seals `plain` to each recipient (X25519 public keys, at least one) and writes it atomically. */
-clo_status clo_output_seal(const char *path, const clo_output_header *header,
-                           const clo_key *signer, const clo_key *const *recipients,
-                           size_t recipient_count, clo_span plain);
+clo_status clo_output_seal(const char *path, const clo_output_header *header, const clo_key *signer,
+                           const clo_key *const *recipients, size_t recipient_count,
+                           clo_span plain);
 /* The header before any check, in `arena`: to find the certificates whose leaf must have signed. */
 clo_status clo_output_peek(clo_span file, clo_arena *arena, clo_output_header *out_header);
-/* Checks the signature by `signer`, which covers the contents too, unwraps with `recipient`, decrypts
- * all, and appends it. CLO_CRYPTO; CLO_DENIED when the output was not sealed to this recipient. */
+/* Checks the signature by `signer`, which covers the contents too, unwraps with `recipient`,
+ * decrypts all, and appends it. CLO_CRYPTO; CLO_DENIED when the output was not sealed to this
+ * recipient. */
 clo_status clo_output_open(clo_span file, const clo_key *signer, const clo_key *recipient,
                            clo_buf *out_plain);
 

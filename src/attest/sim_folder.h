@@ -24,7 +24,7 @@
 typedef struct {
     clo_sim_vendor vendor;
     clo_sim_spec spec;
-    char advisory[20];             /* "": none */
+    char advisory[20]; /* "": none */
     uint32_t valid_days;
 } clo_sim_home;
 

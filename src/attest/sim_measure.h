@@ -34,7 +34,7 @@ void clo_sim_cache_cleanup(clo_sim_cache *cache);
 
 typedef struct {
     uint8_t program[32];
-    clo_buf others;                /* digests, 32 bytes each, in no order */
+    clo_buf others; /* digests, 32 bytes each, in no order */
     clo_sim_cache *cache;
 } clo_sim_parts;
 

@@ -13,7 +13,7 @@
 #include "cloister/sim.h"
 
 enum {
-    CLO_SIM_MAGIC = 0x434c5351,    /* "CLSQ" */
+    CLO_SIM_MAGIC = 0x434c5351, /* "CLSQ" */
     CLO_SIM_WIRE_VERSION = 1,
     CLO_SIM_REQUEST_SIZE = 8 + CLO_REPORT_DATA_SIZE,
     CLO_SIM_ANSWER_HEAD = 12,
