@@ -59,6 +59,9 @@ typedef struct {
     uint32_t insecure_accepted;            /* CLO_INSECURE_ bits */
 } clo_broker_trust;
 
+/* Whether this build has the simulator; without it no document can name its roots. */
+bool clo_simulator_is_built(void);
+
 clo_status clo_broker_trust_parse(const clo_json *object, clo_broker_trust *out_trust);
 void clo_broker_trust_json(const clo_broker_trust *trust, clo_json_writer *writer,
                            const char *name);
@@ -69,7 +72,7 @@ clo_status clo_broker_trust_write(const char *path, const clo_broker_trust *trus
 /* ---------------------------------------------------------------- policy ---------------------- */
 
 typedef struct {
-    char what[32];                      /* "model", "metrics" */
+    char what[32];                      /* "model", "metrics" (both needed by a job that saves) */
     clo_public_key recipient;           /* X25519; unset for metrics */
 } clo_policy_output;
 
@@ -199,7 +202,7 @@ clo_status clo_roster_open(clo_span envelope, const clo_public_key *broker,
                            const uint8_t manifest[32], int64_t now, clo_roster *out_roster);
 const clo_roster_row *clo_roster_find(const clo_roster *roster, clo_role role, uint32_t slot);
 
-/* Job certificate extension: manifest digest[32] || evidence digest[32], critical. */
+/* Job certificate extension, critical: OCTET STRING { manifest digest[32] || evidence digest[32] }. */
 #define CLO_JOB_EXTENSION_OID "2.25.193317391437923516317143137514385061329.1"
 #define CLO_JOB_CERT_LIFETIME_S 3600
 
@@ -316,8 +319,8 @@ clo_channel_self clo_slot_self(clo_slot_session *session);
 /* ---------------------------------------------------------------- protocol -------------------- */
 
 /* The operations, by number on the wire. A request is u16 op, u64 counter, body; an answer u32 code,
- * text, body. Fields are clo_put_var; the layouts stand in src/kms/protocol.h. Request id =
- * SHA-256(session id || counter): a retry gets the same decision and does not count twice. */
+ * text, body. The layouts stand in kms_protocol.h. Request id = SHA-256(session id || counter): a
+ * retry gets the same decision and does not count twice. */
 typedef enum {
     CLO_OP_OWNER_IDENTITY = 1,
     CLO_OP_OWNER_MAKE_KEY,

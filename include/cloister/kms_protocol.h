@@ -17,8 +17,8 @@
  *     approve          keyed  envelope var                 -
  *     revoke           keyed  key id[16]                   -
  *     audit            keyed  first u64                    next u64 | head[32] | lines var
- *     enrol            slot   slot u32 | manifest var      slot u32 | incarnation u64 |
- *                                                          job key id[16] | leaf var | CA var |
+ *     enrol            slot   slot u32 | SPKI var |        slot u32 | incarnation u64 |
+ *                             manifest var                 job key id[16] | leaf var | CA var |
  *                                                          roster var
  *     roster           slot   -                            roster var
  *     renew            slot   -                            leaf var | roster var
@@ -104,6 +104,7 @@ clo_status clo_audit_answer_parse(clo_span body, clo_audit_answer *out_answer);
 
 typedef struct {
     uint32_t slot;
+    clo_span spki;                  /* of the connection's key, whose id both ends know */
     clo_span manifest;
 } clo_enrol_request;
 

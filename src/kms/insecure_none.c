@@ -12,3 +12,8 @@ const clo_insecure_row clo_insecure_rows[] = {
     {CLO_INSECURE_NO_ANCHOR, "insecure_no_anchor"},
     {0, NULL},
 };
+
+bool clo_simulator_is_built(void)
+{
+    return false;
+}

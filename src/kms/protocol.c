@@ -144,6 +144,7 @@ clo_status clo_audit_answer_parse(clo_span body, clo_audit_answer *out_answer)
 void clo_enrol_request_write(const clo_enrol_request *request, clo_buf *out)
 {
     clo_put_u32be(out, request->slot);
+    clo_put_var(out, request->spki);
     clo_put_var(out, request->manifest);
 }
 
@@ -151,6 +152,7 @@ clo_status clo_enrol_request_parse(clo_span body, clo_enrol_request *out_request
 {
     clo_reader r = clo_reader_of(body);
     clo_enrol_request request = {.slot = clo_read_u32be(&r)};
+    request.spki = clo_read_var(&r, CLO_SPKI_MAX);
     request.manifest = clo_read_var(&r, CLO_DOCUMENT_MAX);
     CLO_TRY(clo_reader_finish(&r, "the enrolment"));
     *out_request = request;

@@ -167,7 +167,11 @@ clo_status clo_slot_link_enrol(clo_slot_session *session, clo_deadline deadline)
 {
     CLO_AUTO(clo_buf) body = CLO_BUF_INIT;
     CLO_AUTO(clo_buf) message = CLO_BUF_INIT;
-    clo_enrol_request request = {session->options.slot, session->options.manifest_envelope};
+    clo_enrol_request request = {
+        .slot = session->options.slot,
+        .spki = clo_key_spki(session->key),
+        .manifest = session->options.manifest_envelope,
+    };
     clo_enrol_answer answer;
     clo_span bytes;
     bool changed;

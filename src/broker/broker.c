@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker as a whole: making a store, serving it, checking its log.
+ *
+ * The identity key (Ed25519) is made here and never leaves the store. Connections use a P-256 key
+ * made for each run, whose certificate the identity issues: so a peer that has pinned the identity
+ * knows the connection, and the identity signs nothing that a peer chooses.
+ */
+#include "broker_state.h"
+
+#define CERT_LIFETIME_S (366LL * 24 * 3600)
+#define CERT_BACKDATE_S 300
+
+/* ---- init */
+
+static clo_status put_identity(clo_store *store)
+{
+    CLO_AUTO_PTR(clo_key) identity = NULL;
+    CLO_AUTO(clo_secret) pem = CLO_SECRET_INIT;
+    CLO_TRY(clo_random_reseed());
+    CLO_TRY(clo_key_generate(CLO_KEY_ED25519, &identity));
+    CLO_TRY(clo_key_write_private_pem(identity, &pem));
+    CLO_TRY(clo_store_put(store, CLO_RECORD_IDENTITY, CLO_SPAN_EMPTY, CLO_SPAN_EMPTY,
+                          clo_secret_span(&pem)));
+    clo_audit_entry entry = {.kind = "init"};
+    return clo_audit_add(store, &entry);
+}
+
+clo_status clo_broker_init(const char *folder, const clo_broker_root *root)
+{
+    CLO_AUTO_PTR(clo_store) store = NULL;
+    CLO_TRY(clo_store_create(folder, root, &store));
+    CLO_TRY(clo_store_begin(store));
+    CLO_TRY(put_identity(store)); /* closing the store rolls back */
+    return clo_store_commit(store);
+}
+
+/* ---- serve */
+
+static void close_broker(clo_broker *broker)
+{
+    clo_store_close(broker->store);
+    clo_cert_free(broker->tls_cert);
+    clo_key_free(broker->tls_key);
+    clo_key_free(broker->identity);
+    clo_mutex_free(broker->maker_lock);
+    clo_mutex_free(broker->lock);
+}
+
+static clo_status load_identity(clo_broker *broker)
+{
+    CLO_AUTO(clo_secret) pem = CLO_SECRET_INIT;
+    CLO_TRY(clo_store_get_secret(broker->store, CLO_RECORD_IDENTITY, CLO_SPAN_EMPTY, &pem));
+    CLO_TRY(clo_key_parse_private_pem(clo_secret_span(&pem), &broker->identity));
+    return clo_public_key_of(broker->identity, &broker->identity_public);
+}
+
+static clo_status make_tls(clo_broker *broker)
+{
+    int64_t now = clo_clock_utc();
+    CLO_TRY(clo_random_reseed());
+    CLO_TRY(clo_key_generate(CLO_KEY_P256, &broker->tls_key));
+    clo_cert_request request = {
+        .subject_cn = "cloister broker connection",
+        .issuer_cn = "cloister broker",
+        .subject_key = broker->tls_key,
+        .issuer_key = broker->identity,
+        .not_before = now - CERT_BACKDATE_S,
+        .not_after = now + CERT_LIFETIME_S,
+        .tls_usages = true,
+    };
+    return clo_cert_make(&request, &broker->tls_cert);
+}
+
+static clo_status open_broker(const clo_broker_options *options, clo_broker *broker)
+{
+    CLO_CHECK(options->maker != NULL && options->stop != NULL, CLO_INVALID,
+              "a broker needs a maker of evidence and a way to stop");
+    broker->maker = options->maker;
+    broker->insecure_flags =
+        options->insecure_flags | CLO_INSECURE_ROOT_OPERATOR | CLO_INSECURE_NO_ANCHOR;
+    CLO_TRY(clo_mutex_new(&broker->lock));
+    CLO_TRY(clo_mutex_new(&broker->maker_lock));
+    CLO_TRY(clo_store_open(options->folder, &options->root, &broker->store));
+    CLO_TRY(clo_audit_check_head(broker->store));
+    CLO_TRY(load_identity(broker));
+    return make_tls(broker);
+}
+
+clo_status clo_broker_serve(const clo_broker_options *options)
+{
+    clo_broker broker = {.store = NULL};
+    clo_status status = open_broker(options, &broker);
+    if (clo_ok(status)) {
+        status = clo_serve(&broker, options);
+    }
+    close_broker(&broker);
+    return status;
+}
+
+/* ---- audit */
+
+clo_status clo_broker_audit(const char *folder, clo_buf *out_lines, uint8_t out_head[32])
+{
+    CLO_AUTO_PTR(clo_sql) sql = NULL;
+    char path[1024];
+    CLO_TRY(clo_path_join(path, sizeof path, folder, "broker.db"));
+    CLO_TRY(clo_sql_open(path, true, &sql));
+    return clo_audit_verify(sql, out_lines, out_head);
+}
