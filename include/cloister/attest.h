@@ -9,19 +9,20 @@
  *     (in the TEE)                       (pure: bytes, time, anchors)     (a policy over claims)
  *
  * Vocabulary (RFC 9334). *Evidence* is a quote signed by the platform. *Collateral* is what the
- * vendor signed about that platform: certificates, revocation lists, TCB levels. *Claims* are what a
- * verified quote says. *Appraisal* compares claims with a policy. A *verdict* is the typed result of
- * both, with every check made, expected and actual. An *anchor* is a root key that the verifier was
- * told to trust, and the kind of TEE that it stands for.
+ * vendor signed about that platform: certificates, revocation lists, TCB levels. *Claims* are what
+ * a verified quote says. *Appraisal* compares claims with a policy. A *verdict* is the typed result
+ * of both, with every check made, expected and actual. An *anchor* is a root key that the verifier
+ * was told to trust, and the kind of TEE that it stands for.
  *
  * Invariants:
  *   - report_data is never chosen by a caller: clo_report_data makes it from a purpose and a fixed
  *     layout. A person can only get the purpose user-data.
- *   - Verification is pure: no network, no clock, no environment. Time, anchors and floors are inputs.
+ *   - Verification is pure: no network, no clock, no environment. Time, anchors and floors are
+ *     inputs.
  *   - What kind of TEE it was comes from the anchor, never from the quote: evidence under the
  *     simulator's root is CLO_TEE_SIMULATOR whatever it looks like.
- *   - Every rule is one row of the rule table; a check that is not in the table does not exist. Empty
- *     lists in a policy deny.
+ *   - Every rule is one row of the rule table; a check that is not in the table does not exist.
+ *   - Empty lists in a policy deny.
  *
  * Threads: everything is pure except makers; a maker belongs to one thread at a time.
  */
@@ -29,14 +30,9 @@
 
 /* ---------------------------------------------------------------- kinds and purposes ---------- */
 
-typedef enum {
-    CLO_TEE_NONE = 0,
-    CLO_TEE_SIMULATOR,
-    CLO_TEE_SGX,
-    CLO_TEE_COUNT
-} clo_tee_kind;
+typedef enum { CLO_TEE_NONE = 0, CLO_TEE_SIMULATOR, CLO_TEE_SGX, CLO_TEE_COUNT } clo_tee_kind;
 
-const char *clo_tee_name(clo_tee_kind kind);       /* "simulator", "sgx" ... */
+const char *clo_tee_name(clo_tee_kind kind); /* "simulator", "sgx" ... */
 clo_status clo_tee_parse(clo_span name, clo_tee_kind *out_kind);
 
 typedef enum {
@@ -66,7 +62,8 @@ typedef struct {
     clo_buf collateral;
 } clo_evidence;
 
-#define CLO_EVIDENCE_INIT ((clo_evidence){CLO_BUF_LIMIT(CLO_EVIDENCE_MAX), CLO_BUF_LIMIT(CLO_COLLATERAL_MAX)})
+#define CLO_EVIDENCE_INIT                                                                          \
+    ((clo_evidence){CLO_BUF_LIMIT(CLO_EVIDENCE_MAX), CLO_BUF_LIMIT(CLO_COLLATERAL_MAX)})
 void clo_evidence_cleanup(clo_evidence *evidence);
 
 /* As a file: a RATS conceptual message wrapper collection in JSON,
@@ -82,10 +79,10 @@ typedef struct clo_maker clo_maker;
 /* A backend introduces itself; the table that joins them is const and belongs to the program
  * (cli/). `insecure` makers are logged at start and exist only in builds that allow them. */
 typedef struct {
-    const char *name;         /* "sim" */
+    const char *name; /* "sim" */
     const char *summary;
-    const char *config_help;  /* what stands behind the colon */
-    const char *insecure;     /* NULL, or the insecure_ option this is: "insecure_simulator" */
+    const char *config_help; /* what stands behind the colon */
+    const char *insecure;    /* NULL, or the insecure_ option this is: "insecure_simulator" */
     clo_status (*open)(const char *config, void **out_state);
     /* A quote over exactly `report_data`, and its collateral. */
     clo_status (*quote)(void *state, const uint8_t report_data[64], clo_deadline deadline,
@@ -107,9 +104,11 @@ clo_status clo_maker_quote(clo_maker *maker, clo_purpose purpose, clo_span layou
 /* ---------------------------------------------------------------- rules and verdicts ---------- */
 
 /* The rules of DCAP verification and of appraisal, in the order they are applied. Names are those
- * printed and tested ("PCK_REVOKED"). A rule may be asked of several things (a time of each certificate
- * chain); QUOTE_FORMAT is asked of the header first and of the rest once its version is known. */
+ * printed and tested ("PCK_REVOKED"). A rule may be asked of several things (a time of each
+ * certificate chain); QUOTE_FORMAT is asked of the header first and of the rest once its version is
+ * known. */
 typedef enum {
+
 #define CLO_RULE(id, summary) CLO_RULE_##id,
 #include "cloister/attest_rules.inc"
 #undef CLO_RULE
@@ -129,7 +128,7 @@ typedef struct {
     clo_check_outcome outcome;
     char expected[96];
     char actual[96];
-    char source[48];          /* where the actual value came from: "quote", "pck certificate" ... */
+    char source[48]; /* where the actual value came from: "quote", "pck certificate" ... */
 } clo_check;
 
 typedef enum {
@@ -144,24 +143,24 @@ typedef enum {
     CLO_TCB_COUNT
 } clo_tcb_status;
 
-const char *clo_tcb_name(clo_tcb_status status);   /* "SWHardeningNeeded": Intel's spelling */
+const char *clo_tcb_name(clo_tcb_status status); /* "SWHardeningNeeded": Intel's spelling */
 clo_status clo_tcb_parse(clo_span name, clo_tcb_status *out_status);
 
 #define CLO_MAX_ADVISORIES 64
 
 /* What verified evidence says. Arrays are as in the quote (memory order). */
 typedef struct {
-    clo_tee_kind tee;                   /* from the anchor */
-    uint8_t root_id[32];                /* SHA-256 of the anchor's SPKI */
+    clo_tee_kind tee;    /* from the anchor */
+    uint8_t root_id[32]; /* SHA-256 of the anchor's SPKI */
     bool debug;
-    uint8_t measurement[32];            /* MRENCLAVE */
-    uint8_t signer[32];                 /* MRSIGNER */
+    uint8_t measurement[32]; /* MRENCLAVE */
+    uint8_t signer[32];      /* MRSIGNER */
     uint16_t product, svn;
     uint8_t config_id[64];
     uint8_t cpu_svn[16];
     uint64_t attribute_flags, xfrm;
     uint8_t report_data[64];
-    clo_tcb_status tcb;                 /* converged: platform level and QE */
+    clo_tcb_status tcb; /* converged: platform level and QE */
     clo_tcb_status platform_tcb, qe_tcb;
     int64_t tcb_date;
     uint32_t tcb_evaluation, qe_evaluation;
@@ -171,24 +170,24 @@ typedef struct {
     uint8_t fmspc[6], pce_id[2], ppid[16];
     bool has_platform_instance, smt_enabled;
     uint8_t platform_instance[16];
-    uint8_t platform_id[32];            /* see clo_claims_platform_id */
+    uint8_t platform_id[32]; /* see clo_claims_platform_id */
     uint8_t pck_serial[20];
     uint8_t pck_serial_size;
-    int64_t earliest_issue;             /* of what is issued monthly: PCK CRL, TCB info, QE identity */
-    int64_t earliest_expiry;            /* of all collateral and certificates */
-    size_t quote_size;                  /* padding behind it is not part of the quote */
+    int64_t earliest_issue;  /* of what is issued monthly: PCK CRL, TCB info, QE identity */
+    int64_t earliest_expiry; /* of all collateral and certificates */
+    size_t quote_size;       /* padding behind it is not part of the quote */
 } clo_claims;
 
-/* SHA-256("cloister platform" || PPID || FMSPC || platform instance): stable for one machine. A copy
- * of what verification computed. */
+/* SHA-256("cloister platform" || PPID || FMSPC || platform instance): stable for one machine. A
+ * copy of what verification computed. */
 void clo_claims_platform_id(const clo_claims *claims, uint8_t out_id[32]);
 
 #define CLO_MAX_CHECKS 96
 
 typedef struct {
-    bool accepted;                      /* every rule applied passed */
-    clo_rule failed;                    /* the first that did not; CLO_RULE_COUNT when accepted */
-    clo_claims claims;                  /* valid when `has_claims` */
+    bool accepted;     /* every rule applied passed */
+    clo_rule failed;   /* the first that did not; CLO_RULE_COUNT when accepted */
+    clo_claims claims; /* valid when `has_claims` */
     bool has_claims;
     clo_check checks[CLO_MAX_CHECKS];
     uint32_t check_count;
@@ -215,24 +214,24 @@ extern const clo_anchor CLO_ANCHOR_INTEL_SGX;
 
 /* Collateral below these is refused: old but unexpired collateral downgrades verdicts. */
 typedef struct {
-    uint32_t min_evaluation;   /* of TCB info and QE identity */
-    uint64_t min_crl_number;   /* of both lists */
-    int64_t min_issue;         /* of TCB info and QE identity */
+    uint32_t min_evaluation; /* of TCB info and QE identity */
+    uint64_t min_crl_number; /* of both lists */
+    int64_t min_issue;       /* of TCB info and QE identity */
 } clo_collateral_floors;
 
 typedef struct {
     clo_span quote;
-    clo_span collateral;                /* empty: COLLATERAL_MISSING */
-    int64_t at;                         /* Unix seconds */
+    clo_span collateral; /* empty: COLLATERAL_MISSING */
+    int64_t at;          /* Unix seconds */
     clo_anchor anchors[CLO_MAX_ANCHORS];
     uint32_t anchor_count;
     clo_collateral_floors floors;
 } clo_verify_request;
 
 /* DCAP quotes version 3 (SGX) by the algorithm of Intel's quote verification library: structure,
- * PCK chain, CRLs, TCB info, QE identity, QE report, quote signature, TCB levels. Stops at the first
- * failed rule. The status says only that verification could be done (CLO_NOMEM, CLO_BUG otherwise);
- * the answer is in the verdict. */
+ * PCK chain, CRLs, TCB info, QE identity, QE report, quote signature, TCB levels. Stops at the
+ * first failed rule. The status says only that verification could be done (CLO_NOMEM, CLO_BUG
+ * otherwise); the answer is in the verdict. */
 clo_status clo_evidence_verify(const clo_verify_request *request, clo_verdict *out_verdict);
 
 /* Quote fields without verification, for `explain` and for makers' own check. CLO_FORMAT. */
@@ -260,23 +259,24 @@ typedef struct {
     uint32_t signer_count;
     clo_tcb_status tcb_statuses[CLO_TCB_COUNT];
     uint32_t tcb_status_count;
-    char advisories[CLO_MAX_LIST][20];  /* tolerated ones; any other is refused */
+    char advisories[CLO_MAX_LIST][20]; /* tolerated ones; any other is refused */
     uint32_t advisory_count;
     uint8_t platforms[CLO_MAX_LIST][32]; /* platform ids; none listed: any platform */
     uint32_t platform_count;
     uint32_t min_evaluation;
-    uint64_t max_collateral_age_s;      /* 0: until it expires */
+    uint64_t max_collateral_age_s; /* 0: until it expires */
     bool insecure_allow_debug;
 } clo_appraisal;
 
-/* Reads {"tees":[..],"measurements":[hex..],"signers":[{signer,product,min_svn}],"tcb_statuses":[..],
+/* Reads
+ * {"tees":[..],"measurements":[hex..],"signers":[{signer,product,min_svn}],"tcb_statuses":[..],
  * "advisories":[..],"platforms":[hex..],"min_evaluation":n,"max_collateral_age_s":n,
  * "insecure_allow_debug":bool}; absent lists are empty. Unknown members are refused. */
 clo_status clo_appraisal_parse(const clo_json *object, clo_appraisal *out_appraisal);
 void clo_appraisal_json(const clo_appraisal *appraisal, clo_json_writer *writer, const char *name);
 
-/* Adds all appraisal checks to a verdict that verification accepted, and may turn it; a verdict that
- * refuses already is left as it is. `at` as in the request. */
+/* Adds all appraisal checks to a verdict that verification accepted, and may turn it; a verdict
+ * that refuses already is left as it is. `at` as in the request. */
 void clo_appraise(const clo_appraisal *appraisal, int64_t at, clo_verdict *verdict);
 
 #endif

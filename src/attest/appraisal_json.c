@@ -127,6 +127,38 @@ static clo_status read_number(const clo_json *object, const char *name, uint64_t
                                                : CLO_STATUS_OK;
 }
 
+/* The weakness: it exists only in builds that have it, and is written only when set, so that a
+ * policy without it does not name it. */
+#if CLO_INSECURE
+static clo_status read_weakness(const clo_json *object, clo_appraisal *out)
+{
+    const char *name = "insecure_allow_debug";
+    return clo_json_find(object, name) != NULL
+               ? clo_json_bool(object, name, &out->insecure_allow_debug)
+               : CLO_STATUS_OK;
+}
+
+static void write_weakness(clo_json_writer *w, const clo_appraisal *a)
+{
+    if (a->insecure_allow_debug) {
+        clo_json_put_bool(w, "insecure_allow_debug", true);
+    }
+}
+#else
+static clo_status read_weakness(const clo_json *object, clo_appraisal *out)
+{
+    (void)object;
+    (void)out;
+    return CLO_STATUS_OK;
+}
+
+static void write_weakness(clo_json_writer *w, const clo_appraisal *a)
+{
+    (void)w;
+    (void)a;
+}
+#endif
+
 clo_status clo_appraisal_parse(const clo_json *object, clo_appraisal *out_appraisal)
 {
     clo_appraisal parsed = {0};
@@ -138,9 +170,7 @@ clo_status clo_appraisal_parse(const clo_json *object, clo_appraisal *out_apprai
     }
     CLO_TRY(read_number(object, "min_evaluation", UINT32_MAX, &evaluation));
     CLO_TRY(read_number(object, "max_collateral_age_s", INT64_MAX, &age));
-    if (clo_json_find(object, "insecure_allow_debug") != NULL) {
-        CLO_TRY(clo_json_bool(object, "insecure_allow_debug", &parsed.insecure_allow_debug));
-    }
+    CLO_TRY(read_weakness(object, &parsed));
     parsed.min_evaluation = (uint32_t)evaluation;
     parsed.max_collateral_age_s = age;
     *out_appraisal = parsed;
@@ -184,22 +214,6 @@ static void write_names(clo_json_writer *w, const clo_appraisal *a)
     clo_json_end_array(w);
 }
 
-/* Written only when set, so that a policy without the weakness does not name it. */
-#if CLO_INSECURE
-static void write_insecure(clo_json_writer *w, const clo_appraisal *a)
-{
-    if (a->insecure_allow_debug) {
-        clo_json_put_bool(w, "insecure_allow_debug", true);
-    }
-}
-#else
-static void write_insecure(clo_json_writer *w, const clo_appraisal *a)
-{
-    (void)w;
-    (void)a;
-}
-#endif
-
 void clo_appraisal_json(const clo_appraisal *appraisal, clo_json_writer *writer, const char *name)
 {
     clo_json_begin_object(writer, name);
@@ -214,6 +228,6 @@ void clo_appraisal_json(const clo_appraisal *appraisal, clo_json_writer *writer,
     write_bytes(writer, "platforms", appraisal->platforms, appraisal->platform_count);
     clo_json_put_u64(writer, "min_evaluation", appraisal->min_evaluation);
     clo_json_put_u64(writer, "max_collateral_age_s", appraisal->max_collateral_age_s);
-    write_insecure(writer, appraisal);
+    write_weakness(writer, appraisal);
     clo_json_end_object(writer);
 }
