@@ -194,6 +194,33 @@ static void certificates_are_ordered_by_issuer_not_by_position(void)
     }
 }
 
+/* The vendor renews its root certificate under the same key: documents may come with the new one
+ * while quotes carry the old one. */
+static void renew_root(scene *s)
+{
+    CLO_AUTO_PTR(clo_cert) renewed = NULL;
+    clo_cert_request request = {.subject_cn = s->spec.cert[CLO_SIM_ROOT_CA].cn,
+                                .issuer_cn = s->spec.cert[CLO_SIM_ROOT_CA].cn,
+                                .subject_key = s->vendor.key[CLO_SIM_ROOT_CA],
+                                .issuer_key = s->vendor.key[CLO_SIM_ROOT_CA],
+                                .not_before = SCENE_NOW,
+                                .not_after = SCENE_NOW + SCENE_DAY,
+                                .ca = true};
+    T_OK(clo_cert_make(&request, &renewed));
+    T_OK(clo_cert_write_pem(s->vendor.cert[CLO_SIM_SIGNER], &s->scratch));
+    T_OK(clo_cert_write_pem(renewed, &s->scratch));
+    s->spec.tcb_info.document.chain = clo_buf_span(&s->scratch);
+}
+
+static void a_renewed_root_of_the_same_key_is_the_same_root(void)
+{
+    scene_init(&stage);
+    T_OK(scene_mint(&stage, renew_root, NULL));
+    T_OK(scene_judge(&stage));
+    T_OK(clo_verdict_status(&stage.verdict));
+    scene_cleanup(&stage);
+}
+
 static void every_break_is_refused_by_its_rule(void)
 {
     for (size_t i = 0; i < ROWS; i++) {
@@ -261,6 +288,7 @@ int main(int argc, char **argv)
     static const clo_test tests[] = {
         T(healthy_evidence_is_accepted),
         T(certificates_are_ordered_by_issuer_not_by_position),
+        T(a_renewed_root_of_the_same_key_is_the_same_root),
         T(every_break_is_refused_by_its_rule),
         T(every_rule_that_is_switched_off_is_missed),
         T(rules_have_names_and_summaries),
