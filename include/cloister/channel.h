@@ -195,7 +195,10 @@ bool clo_channel_has_input(clo_channel *channel);
 #define CLO_REATTEST_ANSWER_MS   (30 * 1000)
 #define CLO_KEY_UPDATE_RECORDS   (1u << 22)
 
-/* Called between messages (step boundaries): asks the peer for fresh evidence when the interval has
+/* Traffic keys change every CLO_KEY_UPDATE_RECORDS records, both ways, on the connecting end's
+ * initiative; evidence is asked for anew by whoever verified it.
+ *
+ * Called between messages (step boundaries): asks the peer for fresh evidence when the interval has
  * passed or `now` is set, and fails the channel when an answer is overdue. */
 clo_status clo_channel_upkeep(clo_channel *channel, bool now);
 

@@ -23,8 +23,7 @@ enum { LINGER_BYTES = 64 * 1024, LINGER_STEP = 4096 };
 static bool is_worth_telling(const clo_channel *channel, int32_t code)
 {
     bool gone = code == CLO_CLOSED || code == CLO_EOF || code == CLO_IO;
-    return channel->state != CLO_GATE_TLS && !channel->peer_refused && !gone &&
-           channel->wire.body.size == 0;
+    return channel->secure && !channel->peer_refused && !gone && channel->wire.body.size == 0;
 }
 
 static void tell(clo_channel *channel, int32_t code)
@@ -34,7 +33,7 @@ static void tell(clo_channel *channel, int32_t code)
     clo_status status =
         clo_wire_queue(channel, CLO_FRAME_REFUSE, CLO_SPAN(&refusal, 1), CLO_SPAN_EMPTY);
     if (clo_ok(status)) {
-        (void)clo_wire_flush(channel, &idle); /* the peer closes anyway when it does not arrive */
+        channel->told = clo_ok(clo_wire_flush(channel, &idle));
     }
 }
 
@@ -127,6 +126,7 @@ static clo_status step_tls(clo_channel *channel)
     if (channel->handshake_want != CLO_TLS_DONE) {
         return CLO_STATUS_OK;
     }
+    channel->secure = true;
     return clo_gate_begin(channel);
 }
 
@@ -242,7 +242,9 @@ void clo_channel_close(clo_channel *channel)
     if (channel == NULL) {
         return;
     }
-    if (channel->tls != NULL && channel->state != CLO_GATE_TLS) {
+    /* Not where the session is broken: a status made here would take the place of the one that the
+     * caller is just returning. */
+    if (channel->state == CLO_GATE_OPEN || channel->told) {
         clo_tls_want want;
         (void)clo_tls_shutdown(channel->tls, &want);
         linger(channel->fd);

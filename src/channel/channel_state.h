@@ -20,9 +20,9 @@
  *
  * Threads: one at a time per channel.
  */
+#include "channel_limits.h"
 #include "cloister/channel.h"
 #include "frame.h"
-#include "limits.h"
 #include "transcript.h"
 
 /* Frames out: `out` (staged bytes) is written first, then `body` (the caller's own memory), and
@@ -73,7 +73,9 @@ struct clo_channel {
     clo_gate_state state;
     clo_deadline deadline; /* of the gate's present phase */
     clo_saved_status failure;
+    bool secure; /* the TLS handshake is done */
     bool peer_refused;
+    bool told;     /* our refusal was written: the session itself is sound */
     bool reported; /* somebody was told that the channel opened */
 
     clo_tls *tls;
@@ -88,7 +90,7 @@ struct clo_channel {
     clo_peer peer;
 
     clo_reattest reattest;
-    uint64_t records_at_update;
+    uint64_t records_since_update;
     clo_channel_stats stats;
 };
 
@@ -126,6 +128,8 @@ uint32_t clo_wire_data_left(const clo_channel *channel);
 clo_status clo_wire_take(clo_channel *channel, uint8_t *into, size_t size, size_t *out_count);
 /* Ends a data frame that was taken whole; true when it was the last of its message. */
 bool clo_wire_end_data(clo_channel *channel);
+/* Enough went over the present traffic keys: the next frame of this end changes them. */
+bool clo_wire_keys_are_old(const clo_channel *channel);
 /* Poll bits for what a read or write waits for. */
 short clo_wire_events(const clo_channel *channel);
 

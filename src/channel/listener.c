@@ -12,6 +12,9 @@
 #include <poll.h>
 #include <string.h>
 
+/* How long to look for a connection that poll has seen, and that may be gone again. */
+enum { ACCEPT_MS = 5 };
+
 typedef struct {
     clo_channel *channel; /* NULL: free */
     clo_address peer;
@@ -87,7 +90,7 @@ static clo_status accept_one(clo_listener *listener, const clo_listener_hooks *h
 {
     int fd = -1;
     clo_address peer;
-    clo_status accepted = clo_net_accept(listener->fd, clo_deadline_in(0), &fd, &peer);
+    clo_status accepted = clo_net_accept(listener->fd, clo_deadline_in(ACCEPT_MS), &fd, &peer);
     if (accepted.code == CLO_TIMEOUT) {
         return CLO_STATUS_OK; /* it was gone again */
     }

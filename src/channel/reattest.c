@@ -88,7 +88,9 @@ static bool is_due(const clo_channel *channel, bool now)
     if (channel->peer.as != CLO_PEER_ATTESTED || reattest->awaited != CLO_FRAME_NONE) {
         return false;
     }
-    return now || clo_clock_ms() - reattest->verified_ms >= clo_channel_get_limits()->interval_ms;
+    /* New keys want a frame to go with: an end that only receives makes one so. */
+    return now || clo_wire_keys_are_old(channel) ||
+           clo_clock_ms() - reattest->verified_ms >= clo_channel_get_limits()->interval_ms;
 }
 
 static clo_status ask(clo_channel *channel)

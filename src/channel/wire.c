@@ -7,8 +7,10 @@
  * 64 records, and a short message is one record and one system call. Application bytes that arrive
  * are read straight into the reader's memory.
  *
- * OpenSSL never changes traffic keys by itself: at a frame boundary, once enough records were sent,
- * an update is asked for, of the peer's direction too.
+ * OpenSSL never changes traffic keys by itself: at a frame boundary, once enough records went
+ * either way, the connecting end asks for an update of both directions. One end only, and only when
+ * the socket has room: while OpenSSL has a key update to write it reads nothing, and two ends that
+ * both could not write theirs would wait for each other for ever.
  */
 #include "channel_state.h"
 
@@ -47,6 +49,32 @@ clo_status clo_wire_queue(clo_channel *channel, clo_frame_type type, clo_span fi
     return clo_buf_check(control);
 }
 
+/* An upper bound of the records under the present keys, both ways. */
+static uint64_t records_of(size_t bytes)
+{
+    return (bytes + RECORD - 1) / RECORD;
+}
+
+bool clo_wire_keys_are_old(const clo_channel *channel)
+{
+    return channel->side == CLO_TLS_CLIENT &&
+           channel->records_since_update >= clo_channel_get_limits()->key_update_records;
+}
+
+/* Right before a frame is written, and only when the socket takes it at once: see the top. */
+static clo_status update_keys_when_due(clo_channel *channel)
+{
+    struct pollfd room = {.fd = channel->fd, .events = POLLOUT};
+    if (!clo_wire_keys_are_old(channel) || poll(&room, 1, 0) != 1 ||
+        (room.revents & POLLOUT) == 0) {
+        return CLO_STATUS_OK;
+    }
+    CLO_TRY(clo_tls_key_update(channel->tls));
+    channel->records_since_update = 0;
+    channel->stats.key_updates++;
+    return CLO_STATUS_OK;
+}
+
 clo_status clo_wire_stage(clo_channel *channel, clo_frame_type type, clo_span payload)
 {
     clo_wire *wire = &channel->wire;
@@ -59,27 +87,13 @@ clo_status clo_wire_stage(clo_channel *channel, clo_frame_type type, clo_span pa
     CLO_TRY(clo_buf_check(&wire->out));
     wire->body = CLO_SPAN(payload.data + copied, payload.size - copied);
     channel->stats.bytes_sent += payload.size;
-    return CLO_STATUS_OK;
-}
-
-/* Only between frames: OpenSSL refuses an update while a write waits to be repeated. */
-static clo_status update_keys_when_due(clo_channel *channel)
-{
-    uint64_t since = channel->stats.records_sent - channel->records_at_update;
-    if (since < clo_channel_get_limits()->key_update_records) {
-        return CLO_STATUS_OK;
-    }
-    CLO_TRY(clo_tls_key_update(channel->tls));
-    channel->records_at_update = channel->stats.records_sent;
-    channel->stats.key_updates++;
-    return CLO_STATUS_OK;
+    return update_keys_when_due(channel);
 }
 
 /* At a frame boundary: takes up what was queued; false when there is nothing. */
 static clo_status next_control(clo_channel *channel, bool *out_more)
 {
     clo_wire *wire = &channel->wire;
-    CLO_TRY(update_keys_when_due(channel));
     *out_more = wire->control.size > 0;
     if (!*out_more) {
         channel->reattest.answering = false;
@@ -89,7 +103,8 @@ static clo_status next_control(clo_channel *channel, bool *out_more)
     wire->out_at = 0;
     clo_put_span(&wire->out, clo_buf_span(&wire->control));
     clo_buf_clear(&wire->control);
-    return clo_buf_check(&wire->out);
+    CLO_TRY(clo_buf_check(&wire->out));
+    return update_keys_when_due(channel);
 }
 
 static clo_status write_some(clo_channel *channel, size_t *out_count)
@@ -107,7 +122,8 @@ static clo_status write_some(clo_channel *channel, size_t *out_count)
     } else {
         wire->body = CLO_SPAN(wire->body.data + count, wire->body.size - count);
     }
-    channel->stats.records_sent += (count + RECORD - 1) / RECORD;
+    channel->stats.records_sent += records_of(count);
+    channel->records_since_update += records_of(count);
     *out_count = count;
     return CLO_STATUS_OK;
 }
@@ -239,6 +255,7 @@ clo_status clo_wire_take(clo_channel *channel, uint8_t *into, size_t size, size_
     CLO_TRY(read_some(channel, into, size < left ? size : left, &count));
     channel->wire.frame_have += (uint32_t)count;
     channel->stats.bytes_received += count;
+    channel->records_since_update += records_of(count);
     *out_count = count;
     return CLO_STATUS_OK;
 }

@@ -18,10 +18,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "channel_limits.h"
 #include "cloister/sim.h"
 #include "frame.h"
 #include "hello.h"
-#include "limits.h"
 #include "test.h"
 #include "transcript.h"
 
@@ -271,6 +271,9 @@ static inline void rig_drive(rig_pair *pair)
     while (!(done[0] && done[1]) && !clo_deadline_passed(deadline)) {
         done[0] = rig_step(pair->channels[0], &pair->results[0]);
         done[1] = rig_step(pair->channels[1], &pair->results[1]);
+        if (pair->results[0].code != CLO_OK || pair->results[1].code != CLO_OK) {
+            deadline = clo_deadline_sooner(deadline, clo_deadline_in(100));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 #define CLO_CHANNEL_LIMITS_H
 
 /*
- * limits: the times and counts of a channel, as values.
+ * channel_limits: the times and counts of a channel, as values.
  *
  * Production's answer is const and stands alone in its object file, so that a test program can
  * define the function itself and see a deadline pass in a tenth of a second or a key update after

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The limits of production (trust.md section 3). Alone in this file: see limits.h.
+ * The limits of production (trust.md section 3). Alone in this file: see channel_limits.h.
  */
-#include "limits.h"
+#include "channel_limits.h"
 
 enum { TLS_MS = 5 * 1000, GATE_MS = 10 * 1000 };
 
