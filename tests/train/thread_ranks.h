@@ -143,8 +143,8 @@ static clo_status rank_main(void *arg)
 }
 
 /* Runs `body` in `world` threads; rank r gets args[r]. Their results are in out_results. */
-static clo_status run_ranks(uint32_t world, clo_status (*body)(clo_strategy *, void *),
-                            void *const *args, clo_saved_status *out_results)
+static inline clo_status run_ranks(uint32_t world, clo_status (*body)(clo_strategy *, void *),
+                                   void *const *args, clo_saved_status *out_results)
 {
     rank_group group = {.world = world};
     rank_thread ranks[RANKS_MAX];

@@ -10,7 +10,7 @@
 
 enum { TINY_SIDE = 4, TINY_CLASSES = 3 };
 
-static clo_status build_tiny(clo_graph *graph)
+static inline clo_status build_tiny(clo_graph *graph)
 {
     clo_value x = clo_graph_input(graph, CLO_IO_IMAGES, CLO_F32,
                                   CLO_SHAPE(CLO_DIM_BATCH, 1, TINY_SIDE, TINY_SIDE));
@@ -36,7 +36,7 @@ static const clo_architecture tiny = {.name = "tiny",
                                       .build = build_tiny};
 
 /* Row `label` is bright, the rest noise. */
-static uint8_t tiny_pixel(uint64_t seed, uint32_t sample, uint32_t at)
+static inline uint8_t tiny_pixel(uint64_t seed, uint32_t sample, uint32_t at)
 {
     uint32_t noise = clo_random_u32(seed, sample, at) >> 24;
     bool bright = at / TINY_SIDE == sample % TINY_CLASSES;
@@ -44,7 +44,7 @@ static uint8_t tiny_pixel(uint64_t seed, uint32_t sample, uint32_t at)
 }
 
 /* NULL when out of memory. The caller frees it. */
-static clo_dataset *make_tiny(uint32_t count, uint64_t seed)
+static inline clo_dataset *make_tiny(uint32_t count, uint64_t seed)
 {
     CLO_AUTO(clo_buf) images = CLO_BUF_INIT;
     CLO_AUTO(clo_buf) labels = CLO_BUF_INIT;

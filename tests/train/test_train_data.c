@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A data set through its index: what the manifest pins is what is read, and nothing else is. */
+#include "test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "slot_double.h"
+#include "tiny.h"
+
+enum { SAMPLES = 6 };
+
+typedef struct {
+    clo_slot_session session;
+    clo_manifest manifest;
+    clo_key *owner;
+    clo_index index;
+    clo_index_row rows[2];
+    char folder[400], index_path[480];
+} fixture;
+
+static void fixture_cleanup(fixture *f)
+{
+    clo_key_free(f->owner);
+    clo_slot_session_cleanup(&f->session);
+}
+
+/* Seals a file of the data set and fills its row. */
+static clo_status seal_part(fixture *f, const char *name, clo_span plain, clo_index_row *row)
+{
+    CLO_AUTO(clo_buf) header_bytes = CLO_BUF_INIT;
+    CLO_AUTO(clo_secret) key = CLO_SECRET_INIT;
+    CLO_AUTO_PTR(clo_seal_writer) writer = NULL;
+    char path[1100];
+    clo_seal_header header;
+    CLO_TRY(clo_seal_header_init(&header));
+    memcpy(header.key_id, f->session.data_key_id, 16);
+    memcpy(header.data_set_id, f->index.data_set_id, 16);
+    header.parts = 1;
+    CLO_TRY(clo_seal_header_write(&header, &header_bytes));
+    CLO_TRY(clo_seal_file_key(&f->session.data_key, clo_buf_span(&header_bytes), &key));
+    snprintf(path, sizeof path, "%s/%s.sealed", f->folder, name);
+    CLO_TRY(clo_seal_writer_new(path, clo_buf_span(&header_bytes), &key, &writer));
+    CLO_TRY(clo_seal_writer_write(writer, plain));
+    snprintf(row->name, sizeof row->name, "%s", name);
+    memcpy(row->file_id, header.file_id, 16);
+    row->size = plain.size;
+    return clo_seal_writer_finish(writer, row->digest);
+}
+
+static clo_status seal_parts(fixture *f)
+{
+    CLO_AUTO(clo_buf) images = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) labels = CLO_BUF_INIT;
+    char folder[600];
+    clo_put_u32be(&images, 0x803);
+    clo_put_u32be(&images, SAMPLES);
+    clo_put_u32be(&images, TINY_SIDE);
+    clo_put_u32be(&images, TINY_SIDE);
+    (void)clo_buf_grow(&images, SAMPLES * TINY_SIDE * TINY_SIDE);
+    clo_put_u32be(&labels, 0x801);
+    clo_put_u32be(&labels, SAMPLES);
+    (void)clo_buf_grow(&labels, SAMPLES);
+    CLO_TRY(clo_path_join(folder, sizeof folder, f->folder, "train"));
+    CLO_TRY(clo_dir_make(folder, 0700));
+    CLO_TRY(seal_part(f, "train/images", clo_buf_span(&images), &f->rows[0]));
+    return seal_part(f, "train/labels", clo_buf_span(&labels), &f->rows[1]);
+}
+
+/* Signs the index as it is now; the manifest pins it. */
+static clo_status sign_index(fixture *f)
+{
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+    CLO_TRY(clo_index_sign(&f->index, f->owner, &envelope, f->manifest.data[0].index));
+    return clo_file_write(f->index_path, 0600, clo_buf_span(&envelope));
+}
+
+static clo_status start(fixture *f)
+{
+    CLO_TRY(open_session(&f->session));
+    CLO_TRY(clo_key_generate(CLO_KEY_ED25519, &f->owner));
+    snprintf(f->folder, sizeof f->folder, "%s", clo_test_folder());
+    snprintf(f->index_path, sizeof f->index_path, "%s/index.dsse", f->folder);
+    memset(f->index.data_set_id, 0xd5, sizeof f->index.data_set_id);
+    memcpy(f->index.key_id, f->session.data_key_id, 16);
+    snprintf(f->index.data_set, sizeof f->index.data_set, "tiny");
+    f->index.version = 1;
+    f->index.rows = f->rows;
+    f->index.row_count = 2;
+    clo_manifest_data *data = &f->manifest.data[0];
+    f->manifest.data_count = 1;
+    snprintf(data->use, sizeof data->use, "train");
+    snprintf(data->split, sizeof data->split, "train");
+    snprintf(data->location, sizeof data->location, "%s", f->index_path);
+    memcpy(data->key_id, f->session.data_key_id, 16);
+    CLO_TRY(clo_public_key_of(f->owner, &data->owner));
+    CLO_TRY(seal_parts(f));
+    return sign_index(f);
+}
+
+static clo_status open_it(fixture *f, const char *path)
+{
+    CLO_AUTO_PTR(clo_dataset) dataset = NULL;
+    CLO_TRY(clo_train_open_data(&f->session, &f->manifest, "train", path, TINY_CLASSES, &dataset));
+    CLO_CHECK(clo_dataset_count(dataset) == SAMPLES, CLO_BUG, "other samples");
+    return CLO_STATUS_OK;
+}
+
+static void opens_what_the_manifest_pins_in_one_request(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    T_OK(open_it(&f, NULL)); /* at the manifest's location */
+    T_INT(f.session.requests, 1);
+    T_OK(open_it(&f, f.index_path));
+}
+
+static void refuses_a_use_the_manifest_does_not_name(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    clo_dataset *dataset = NULL;
+    T_CODE(clo_train_open_data(&f.session, &f.manifest, "test", NULL, TINY_CLASSES, &dataset),
+           CLO_NOTFOUND);
+}
+
+static void refuses_another_index_of_the_same_owner(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    uint8_t pinned[32];
+    memcpy(pinned, f.manifest.data[0].index, sizeof pinned);
+    f.index.version = 2;
+    T_OK(sign_index(&f));
+    memcpy(f.manifest.data[0].index, pinned, sizeof pinned);
+    T_CODE(open_it(&f, NULL), CLO_POLICY);
+    T_INT(f.session.requests, 0);
+}
+
+static void refuses_an_index_of_another_owner(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    CLO_AUTO_PTR(clo_key) other = NULL;
+    T_OK(clo_key_generate(CLO_KEY_ED25519, &other));
+    T_OK(clo_public_key_of(other, &f.manifest.data[0].owner));
+    T_CODE(open_it(&f, NULL), CLO_CRYPTO);
+}
+
+static void refuses_an_index_of_another_key(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    f.manifest.data[0].key_id[0] ^= 1;
+    T_CODE(open_it(&f, NULL), CLO_POLICY);
+    T_INT(f.session.requests, 0);
+}
+
+static void swap_files(const fixture *f)
+{
+    char a[1100];
+    char b[1100];
+    CLO_AUTO(clo_buf) images = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) labels = CLO_BUF_INIT;
+    snprintf(a, sizeof a, "%s/train/images.sealed", f->folder);
+    snprintf(b, sizeof b, "%s/train/labels.sealed", f->folder);
+    clo_test_read(a, &images);
+    clo_test_read(b, &labels);
+    T_OK(clo_file_write(a, 0600, clo_buf_span(&labels)));
+    T_OK(clo_file_write(b, 0600, clo_buf_span(&images)));
+}
+
+static void refuses_swapped_files_before_asking_for_a_key(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    swap_files(&f);
+    T_CODE(open_it(&f, NULL), CLO_POLICY);
+    T_INT(f.session.requests, 0);
+    swap_files(&f);
+    T_OK(open_it(&f, NULL));
+}
+
+static void refuses_a_flipped_byte_and_a_missing_file(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    char path[1100];
+    CLO_AUTO(clo_buf) file = CLO_BUF_INIT;
+    snprintf(path, sizeof path, "%s/train/images.sealed", f.folder);
+    clo_test_read(path, &file);
+    file.data[file.size - 1] ^= 1; /* of the last tag */
+    T_OK(clo_file_write(path, 0600, clo_buf_span(&file)));
+    T_CODE(open_it(&f, NULL), CLO_CRYPTO);
+    file.data[file.size - 1] ^= 1;
+    file.data[file.size - 40] ^= 1; /* of the last chunk: its tag no longer holds */
+    T_OK(clo_file_write(path, 0600, clo_buf_span(&file)));
+    T_CODE(open_it(&f, NULL), CLO_CRYPTO);
+    T_CHECK(remove(path) == 0);
+    T_CODE(open_it(&f, NULL), CLO_NOTFOUND);
+}
+
+static void refuses_a_file_that_was_sealed_again(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    CLO_AUTO(clo_buf) images = CLO_BUF_INIT;
+    clo_index_row row;
+    (void)clo_buf_grow(&images, (size_t)f.rows[0].size);
+    T_OK(seal_part(&f, "train/images", clo_buf_span(&images), &row));
+    T_CODE(open_it(&f, NULL), CLO_POLICY); /* another file id */
+    T_INT(f.session.requests, 0);
+}
+
+static void refuses_rows_that_lie(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    f.rows[1].size++;
+    T_OK(sign_index(&f));
+    T_CODE(open_it(&f, NULL), CLO_POLICY);
+    f.rows[1].size--;
+    f.rows[1].digest[7] ^= 1;
+    T_OK(sign_index(&f));
+    T_CODE(open_it(&f, NULL), CLO_CRYPTO);
+    f.rows[1].digest[7] ^= 1;
+    f.index.row_count = 1;
+    T_OK(sign_index(&f));
+    T_CODE(open_it(&f, NULL), CLO_NOTFOUND);
+    f.index.row_count = 2;
+    T_OK(sign_index(&f));
+    T_OK(open_it(&f, NULL));
+}
+
+static void says_what_the_broker_refuses(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    f.session.data_key_id[3] ^= 1;
+    T_CODE(open_it(&f, NULL), CLO_DENIED);
+    f.session.data_key_id[3] ^= 1;
+    f.session.data_key.data[0] ^= 1;
+    T_CODE(open_it(&f, NULL), CLO_CRYPTO);
+}
+
+int main(int argc, char **argv)
+{
+    static const clo_test tests[] = {
+        T(opens_what_the_manifest_pins_in_one_request),
+        T(refuses_a_use_the_manifest_does_not_name),
+        T(refuses_another_index_of_the_same_owner),
+        T(refuses_an_index_of_another_owner),
+        T(refuses_an_index_of_another_key),
+        T(refuses_swapped_files_before_asking_for_a_key),
+        T(refuses_a_flipped_byte_and_a_missing_file),
+        T(refuses_a_file_that_was_sealed_again),
+        T(refuses_rows_that_lie),
+        T(says_what_the_broker_refuses),
+    };
+    if (!clo_ok(clo_crypto_init())) {
+        return 2;
+    }
+    return clo_test_main(argc, argv, tests, sizeof tests / sizeof *tests);
+}
