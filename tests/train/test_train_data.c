@@ -5,103 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "slot_double.h"
-#include "tiny.h"
+#include "sealed_set.h"
 
-enum { SAMPLES = 6 };
+enum { SAMPLES = 6, SIDE = 4, CLASSES = 3 };
 
-typedef struct {
-    clo_slot_session session;
-    clo_manifest manifest;
-    clo_key *owner;
-    clo_index index;
-    clo_index_row rows[2];
-    char folder[400], index_path[480];
-} fixture;
+typedef sealed_set fixture;
 
 static void fixture_cleanup(fixture *f)
 {
-    clo_key_free(f->owner);
-    clo_slot_session_cleanup(&f->session);
-}
-
-/* Seals a file of the data set and fills its row. */
-static clo_status seal_part(fixture *f, const char *name, clo_span plain, clo_index_row *row)
-{
-    CLO_AUTO(clo_buf) header_bytes = CLO_BUF_INIT;
-    CLO_AUTO(clo_secret) key = CLO_SECRET_INIT;
-    CLO_AUTO_PTR(clo_seal_writer) writer = NULL;
-    char path[1100];
-    clo_seal_header header;
-    CLO_TRY(clo_seal_header_init(&header));
-    memcpy(header.key_id, f->session.data_key_id, 16);
-    memcpy(header.data_set_id, f->index.data_set_id, 16);
-    header.parts = 1;
-    CLO_TRY(clo_seal_header_write(&header, &header_bytes));
-    CLO_TRY(clo_seal_file_key(&f->session.data_key, clo_buf_span(&header_bytes), &key));
-    snprintf(path, sizeof path, "%s/%s.sealed", f->folder, name);
-    CLO_TRY(clo_seal_writer_new(path, clo_buf_span(&header_bytes), &key, &writer));
-    CLO_TRY(clo_seal_writer_write(writer, plain));
-    snprintf(row->name, sizeof row->name, "%s", name);
-    memcpy(row->file_id, header.file_id, 16);
-    row->size = plain.size;
-    return clo_seal_writer_finish(writer, row->digest);
-}
-
-static clo_status seal_parts(fixture *f)
-{
-    CLO_AUTO(clo_buf) images = CLO_BUF_INIT;
-    CLO_AUTO(clo_buf) labels = CLO_BUF_INIT;
-    char folder[600];
-    clo_put_u32be(&images, 0x803);
-    clo_put_u32be(&images, SAMPLES);
-    clo_put_u32be(&images, TINY_SIDE);
-    clo_put_u32be(&images, TINY_SIDE);
-    (void)clo_buf_grow(&images, SAMPLES * TINY_SIDE * TINY_SIDE);
-    clo_put_u32be(&labels, 0x801);
-    clo_put_u32be(&labels, SAMPLES);
-    (void)clo_buf_grow(&labels, SAMPLES);
-    CLO_TRY(clo_path_join(folder, sizeof folder, f->folder, "train"));
-    CLO_TRY(clo_dir_make(folder, 0700));
-    CLO_TRY(seal_part(f, "train/images", clo_buf_span(&images), &f->rows[0]));
-    return seal_part(f, "train/labels", clo_buf_span(&labels), &f->rows[1]);
-}
-
-/* Signs the index as it is now; the manifest pins it. */
-static clo_status sign_index(fixture *f)
-{
-    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
-    CLO_TRY(clo_index_sign(&f->index, f->owner, &envelope, f->manifest.data[0].index));
-    return clo_file_write(f->index_path, 0600, clo_buf_span(&envelope));
+    sealed_set_cleanup(f);
 }
 
 static clo_status start(fixture *f)
 {
-    CLO_TRY(open_session(&f->session));
-    CLO_TRY(clo_key_generate(CLO_KEY_ED25519, &f->owner));
-    snprintf(f->folder, sizeof f->folder, "%s", clo_test_folder());
-    snprintf(f->index_path, sizeof f->index_path, "%s/index.dsse", f->folder);
-    memset(f->index.data_set_id, 0xd5, sizeof f->index.data_set_id);
-    memcpy(f->index.key_id, f->session.data_key_id, 16);
-    snprintf(f->index.data_set, sizeof f->index.data_set, "tiny");
-    f->index.version = 1;
-    f->index.rows = f->rows;
-    f->index.row_count = 2;
-    clo_manifest_data *data = &f->manifest.data[0];
-    f->manifest.data_count = 1;
-    snprintf(data->use, sizeof data->use, "train");
-    snprintf(data->split, sizeof data->split, "train");
-    snprintf(data->location, sizeof data->location, "%s", f->index_path);
-    memcpy(data->key_id, f->session.data_key_id, 16);
-    CLO_TRY(clo_public_key_of(f->owner, &data->owner));
-    CLO_TRY(seal_parts(f));
-    return sign_index(f);
+    return start_set(f, SIDE, SAMPLES);
 }
 
 static clo_status open_it(fixture *f, const char *path)
 {
     CLO_AUTO_PTR(clo_dataset) dataset = NULL;
-    CLO_TRY(clo_train_open_data(&f->session, &f->manifest, "train", path, TINY_CLASSES, &dataset));
+    CLO_TRY(clo_train_open_data(&f->session, &f->manifest, "train", path, CLASSES, &dataset));
     CLO_CHECK(clo_dataset_count(dataset) == SAMPLES, CLO_BUG, "other samples");
     return CLO_STATUS_OK;
 }
@@ -120,7 +43,7 @@ static void refuses_a_use_the_manifest_does_not_name(void)
     CLO_AUTO(fixture) f = {0};
     T_OK(start(&f));
     clo_dataset *dataset = NULL;
-    T_CODE(clo_train_open_data(&f.session, &f.manifest, "test", NULL, TINY_CLASSES, &dataset),
+    T_CODE(clo_train_open_data(&f.session, &f.manifest, "test", NULL, CLASSES, &dataset),
            CLO_NOTFOUND);
 }
 
