@@ -12,17 +12,18 @@
  * How ranks agree is a *strategy*, a const table of functions: `solo` does nothing, `all-reduce`
  * averages gradients over the group. The loop does not know which it is.
  *
- * A *checkpoint* is a sealed file under the job's own key: parameters, momentum, epoch, step, metrics
- * so far, manifest digest, generation and the previous checkpoint's digest. Resuming from one gives
- * the same bits as not having stopped. The *transcript* is the signed record of a run: manifest,
- * roster, verdicts, data, metrics, digest of the model. docs/design/training.md has the formats.
+ * A *checkpoint* is a sealed file under the job's own key: parameters, momentum, epoch, step,
+ * metrics so far, manifest digest, generation and the previous checkpoint's digest. Resuming from
+ * one gives the same bits as not having stopped. The *transcript* is the signed record of a run:
+ * manifest, roster, verdicts, data, metrics, digest of the model. docs/design/training.md has the
+ * formats.
  *
  * Invariants:
  *   - Hyper-parameters come from the manifest alone.
- *   - All ranks take the same steps: what one of them decides (a stop, a NaN) is agreed on before it
- *     counts, so that nobody waits in a collective that another rank never enters.
- *   - A step changes the parameters only when all of it succeeded: after a failure rank 0 still holds
- *     the state of the last whole step.
+ *   - All ranks take the same steps: what one of them decides (a stop, a NaN) is agreed on before
+ * it counts, so that nobody waits in a collective that another rank never enters.
+ *   - A step changes the parameters only when all of it succeeded: after a failure rank 0 still
+ * holds the state of the last whole step.
  *   - A NaN stops every rank at the same step and names the rank; files appear whole or not at all.
  *
  * Threads: clo_train_* run in the calling thread; hooks are called in it.
@@ -46,7 +47,8 @@ typedef struct {
     clo_status (*finish)(void *state, float *gradients, size_t count);
     /* Sums numbers over ranks (metrics, counters, flags). */
     clo_status (*sum)(void *state, double *values, size_t count);
-    /* Between steps: upkeep of connections. `phase`, the step that follows, is named in failures. */
+    /* Between steps: upkeep of connections. `phase`, the step that follows, is named in failures.
+     */
     clo_status (*between)(void *state, const char *phase);
     /* Ends what is under way and frees the state. */
     void (*close)(void *state);
@@ -74,12 +76,12 @@ static inline void clo_strategy_cleanup(clo_strategy *strategy)
 
 /* What a run tells while it goes on. All pointers are valid during the call. */
 typedef struct {
-    uint64_t epoch;              /* from 1 */
-    size_t batch, batches;       /* of this rank's epoch */
-    uint64_t step;               /* from the start of the job */
-    double loss;                 /* of this rank's last batch, as the samples log it */
-    double samples_per_second;   /* all ranks, over the last seconds */
-    double seconds_left;         /* estimate for the whole job; < 0 when not known yet */
+    uint64_t epoch;            /* from 1 */
+    size_t batch, batches;     /* of this rank's epoch */
+    uint64_t step;             /* from the start of the job */
+    double loss;               /* of this rank's last batch, as the samples log it */
+    double samples_per_second; /* all ranks, over the last seconds */
+    double seconds_left;       /* estimate for the whole job; < 0 when not known yet */
 } clo_train_progress;
 
 /* Accuracy and loss are over the whole test set, seconds and rate of the training part, over all
@@ -95,8 +97,8 @@ typedef struct {
 typedef struct clo_train_state clo_train_state;
 
 typedef struct {
-    void (*progress)(void *arg, const clo_train_progress *progress);   /* each step; may be NULL */
-    void (*epoch_end)(void *arg, const clo_epoch_result *result);      /* may be NULL */
+    void (*progress)(void *arg, const clo_train_progress *progress); /* each step; may be NULL */
+    void (*epoch_end)(void *arg, const clo_epoch_result *result);    /* may be NULL */
     /* At the end of an epoch, each checkpoint_steps, and when the run ends early, at rank 0; sets
      * state->previous. May be NULL. */
     clo_status (*checkpoint)(void *arg, clo_train_state *state);
@@ -112,28 +114,28 @@ typedef struct {
 
 /* Everything that a checkpoint must bring back. */
 struct clo_train_state {
-    uint64_t generation;         /* grows with each checkpoint */
-    uint64_t epoch;              /* the one in progress, from 1 */
-    uint64_t batch;              /* next batch in it */
+    uint64_t generation; /* grows with each checkpoint */
+    uint64_t epoch;      /* the one in progress, from 1 */
+    uint64_t batch;      /* next batch in it */
     uint64_t step;
-    uint64_t batch_size, seed;   /* of the run: they give `batch` its meaning */
-    clo_store *store;            /* values and momentum */
-    clo_epoch_result *results;   /* finished epochs, epoch - 1 of them */
-    size_t result_capacity;      /* what `results` can hold: the job's epochs */
-    uint8_t previous[32];        /* digest of the newest checkpoint; zero before the first */
+    uint64_t batch_size, seed; /* of the run: they give `batch` its meaning */
+    clo_store *store;          /* values and momentum */
+    clo_epoch_result *results; /* finished epochs, epoch - 1 of them */
+    size_t result_capacity;    /* what `results` can hold: the job's epochs */
+    uint8_t previous[32];      /* digest of the newest checkpoint; zero before the first */
     /* When check_parameters is on: SHA-256 chain over the parameters' hashes after each step. */
     uint8_t parameter_chain[32];
-    bool parameters_identical;   /* over all ranks, when last compared */
+    bool parameters_identical; /* over all ranks, when last compared */
 };
 
 typedef struct {
     const clo_architecture *architecture;
     const clo_train_settings *settings;
-    const clo_dataset *train;    /* NULL: the loop only evaluates */
-    const clo_dataset *test;     /* may be NULL: no evaluation */
+    const clo_dataset *train; /* NULL: the loop only evaluates */
+    const clo_dataset *test;  /* may be NULL: no evaluation */
     clo_strategy *strategy;
     int threads;
-    const clo_train_hooks *hooks;/* may be NULL */
+    const clo_train_hooks *hooks; /* may be NULL */
 } clo_train_loop_options;
 
 typedef struct clo_train_loop clo_train_loop;
@@ -163,13 +165,15 @@ clo_status clo_train_loop_evaluate(clo_train_loop *loop, const clo_dataset *data
 #define CLO_CHECKPOINT_MAX ((size_t)1 << 30)
 
 /* Plain form, before sealing, appended. Reading checks manifest digest, layout and all numbers
- * before it changes `state`, whose store and results it fills; state->previous becomes the digest of
- * `bytes`. CLO_INVALID for another manifest, model, batch size or seed; CLO_FORMAT, CLO_CRYPTO. */
+ * before it changes `state`, whose store and results it fills; state->previous becomes the digest
+ * of `bytes`. CLO_INVALID for another manifest, model, batch size or seed; CLO_FORMAT, CLO_CRYPTO.
+ */
 clo_status clo_checkpoint_write(const clo_train_state *state, const uint8_t manifest[32],
                                 clo_buf *out);
 clo_status clo_checkpoint_read(clo_span bytes, const uint8_t manifest[32], clo_train_state *state);
 
-/* The generation of a checkpoint that is not yet checked, to order files; 0 for what is too short. */
+/* The generation of a checkpoint that is not yet checked, to order files; 0 for what is too short.
+ */
 uint64_t clo_checkpoint_generation(clo_span bytes);
 
 /* ---------------------------------------------------------------- a job in a slot ------------- */
@@ -183,27 +187,27 @@ uint64_t clo_checkpoint_generation(clo_span bytes);
 
 /* Where things are: hints from the host. What is trained comes from the manifest. */
 typedef struct {
-    clo_slot_session *session;       /* enrolled */
+    clo_slot_session *session; /* enrolled */
     const clo_manifest *manifest;
     const char *master_address;
-    const char *local_interface;     /* may be NULL */
-    const char *train_index;         /* NULL: the manifest's location */
+    const char *local_interface; /* may be NULL */
+    const char *train_index;     /* NULL: the manifest's location */
     const char *test_index;
-    const char *out_folder;          /* checkpoints, metrics, transcript, model */
+    const char *out_folder; /* checkpoints, metrics, transcript, model */
     int threads;
     int64_t connect_timeout_ms;
-    const clo_train_hooks *hooks;    /* progress, epoch_end and stop; the job sets the others */
+    const clo_train_hooks *hooks; /* progress, epoch_end and stop; the job sets the others */
 } clo_train_job_options;
 
 typedef struct {
-    clo_epoch_result *results;       /* in the arena given */
+    clo_epoch_result *results; /* in the arena given */
     size_t result_count;
-    bool parameters_identical;       /* compared over all ranks at the end (and each step if asked) */
-    uint64_t resumed_step;           /* 0: started fresh */
+    bool parameters_identical; /* compared over all ranks at the end (and each step if asked) */
+    uint64_t resumed_step;     /* 0: started fresh */
     double seconds;
     double samples_per_second;
-    char model_path[1024];           /* rank 0 with save_model: the sealed output; else empty */
-    char transcript_path[1024];      /* rank 0 */
+    char model_path[1024];      /* rank 0 with save_model: the sealed output; else empty */
+    char transcript_path[1024]; /* rank 0 */
 } clo_train_job_result;
 
 /* The whole of a rank's work: roster, file keys, datasets, group, resume, loop, checkpoints, sealed
