@@ -22,10 +22,10 @@
 #include "cloister/tensor.h"
 
 /* Names of the values a caller feeds and reads; all are clo_program_input / _output names. */
-#define CLO_IO_IMAGES "images"   /* float32 [N, C, H, W], 0..1 */
-#define CLO_IO_LABELS "labels"   /* int32 [N] */
-#define CLO_IO_LOGITS "logits"   /* float32 [N, classes] */
-#define CLO_IO_LOSS   "loss"     /* float32 scalar, mean over the batch */
+#define CLO_IO_IMAGES "images" /* float32 [N, C, H, W], 0..1 */
+#define CLO_IO_LABELS "labels" /* int32 [N] */
+#define CLO_IO_LOGITS "logits" /* float32 [N, classes] */
+#define CLO_IO_LOSS   "loss"   /* float32 scalar, mean over the batch */
 
 typedef struct {
     const char *name;

@@ -6,10 +6,10 @@
  * tensor: the engine. A graph of operators is built once, differentiated into a larger graph,
  * compiled for one set of sizes into a program, and run many times; a run allocates nothing.
  *
- *      builder          clo_graph_differentiate        clo_program_compile         clo_program_run
- *   clo_graph  ------------> clo_graph (+ gradients) ------------> clo_program ------------> numbers
- *                                                        passes: fuse, layout, in-place,
- *                                                        memory plan, buckets
+ *   builder        clo_graph_differentiate     clo_program_compile     clo_program_run
+ *   clo_graph ---------> clo_graph + gradients ---------> clo_program ---------> numbers
+ *                                                passes: fuse, layout, in-place,
+ *                                                memory plan, buckets
  *
  * Vocabulary. A *value* is one tensor in the graph: an input, a parameter, a constant, or a node's
  * output. A *node* has ONNX operator semantics (opset 17), so that import and export are
@@ -19,14 +19,18 @@
  *
  * Invariants:
  *   - Parameters, gradients and optimizer state are one allocation each, row-major float32, cut by
- *     the store's layout table; gradients lie in the order in which backward finishes them.
+ *     the store's layout table in the order in which backward finishes the gradients.
+ *     Each parameter starts on a 64-byte boundary; the gaps are zero and stay so.
  *   - After compile nothing about a step is decided at run time: the program is a flat array of
  *     bound calls.
  *   - For the same thread count and the same CPU, a run is bit-reproducible.
  *   - NaN and infinity are not hidden: clo_tensor_all_finite tells.
  *
- * Threads: a graph, a store or a program belongs to one thread at a time; different programs may run
- * in different threads if they do not share a store that one of them writes.
+ * Threads: a graph, a store or a program belongs to one thread at a time; different programs may
+ * run in different threads if they do not share a store that one of them writes. Work inside a run
+ * is shared among the calling thread's OpenMP pool (libgomp, which oneDNN uses as well), of the
+ * size the program's options say. Whether its threads spin or sleep between loops, and where they
+ * run, is libgomp's to know before it starts: the program's start sets that, not this room.
  *
  * Usage sketch (a linear classifier; examples/ has more):
  *
@@ -52,8 +56,8 @@
 
 typedef enum { CLO_F32, CLO_I32, CLO_I64, CLO_U8, CLO_DTYPE_COUNT } clo_dtype;
 
-size_t clo_dtype_size(clo_dtype dtype);            /* bytes an element */
-const char *clo_dtype_name(clo_dtype dtype);       /* "float32" ... */
+size_t clo_dtype_size(clo_dtype dtype);      /* bytes an element */
+const char *clo_dtype_name(clo_dtype dtype); /* "float32" ... */
 
 #define CLO_MAX_DIMS 6
 
@@ -99,14 +103,17 @@ void clo_graph_free(clo_graph *graph);
 clo_status clo_graph_check(const clo_graph *graph);
 CLO_DEFINE_AUTO_PTR(clo_graph, clo_graph_free);
 
-/* How a parameter starts. Uniform has PyTorch's default for convolution and linear layers: U(-1/sqrt
- * (fan_in), 1/sqrt(fan_in)) for weight and bias alike (torch.nn.init.kaiming_uniform_, a = sqrt 5). */
+/* How a parameter starts. Uniform has PyTorch's default for convolution and linear layers:
+ * U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for weight and bias alike (torch.nn.init.kaiming_uniform_,
+ * a = sqrt 5). */
 typedef enum { CLO_INIT_ZERO_KIND, CLO_INIT_UNIFORM_KIND } clo_init_kind;
+
 typedef struct {
     clo_init_kind kind;
     int64_t fan_in;
 } clo_init;
-#define CLO_INIT_ZERO ((clo_init){CLO_INIT_ZERO_KIND, 0})
+
+#define CLO_INIT_ZERO            ((clo_init){CLO_INIT_ZERO_KIND, 0})
 #define CLO_INIT_UNIFORM(fan_in) ((clo_init){CLO_INIT_UNIFORM_KIND, (fan_in)})
 
 clo_value clo_graph_input(clo_graph *graph, const char *name, clo_dtype dtype, clo_shape shape);
@@ -135,7 +142,7 @@ clo_value clo_graph_conv2d(clo_graph *graph, clo_value x, clo_value weight /* [M
                            clo_value bias /* [M] */, int stride, int padding);
 clo_value clo_graph_relu(clo_graph *graph, clo_value x);
 clo_value clo_graph_max_pool2d(clo_graph *graph, clo_value x, int kernel, int stride);
-clo_value clo_graph_flatten(clo_graph *graph, clo_value x);     /* [N, ...] -> [N, K] */
+clo_value clo_graph_flatten(clo_graph *graph, clo_value x); /* [N, ...] -> [N, K] */
 /* x [N, K], weight [M, K] (transposed, as torch.nn.Linear), bias [M] -> [N, M] */
 clo_value clo_graph_gemm(clo_graph *graph, clo_value x, clo_value weight, clo_value bias);
 /* Mean over the batch of -log softmax(logits)[label]; logits [N, C], labels int32 [N] -> scalar.
@@ -146,15 +153,15 @@ clo_value clo_graph_cross_entropy(clo_graph *graph, clo_value logits, clo_value 
  * CLO_UNSUPPORTED names an operator on the way that has no gradient. Once a graph. */
 clo_status clo_graph_differentiate(clo_graph *graph, clo_value loss);
 
-/* The graph as text, one node a line: name, operator, inputs, output shape. For tests and people. */
+/* The graph as text, one node a line: name, operator, inputs, output shape. */
 clo_status clo_graph_describe(const clo_graph *graph, clo_buf *out);
 
 /* ---------------------------------------------------------------- operator table -------------- */
 
 /* One row an operator, gathered from the op_*.c files. For listings and documentation. */
 typedef struct {
-    const char *name;      /* ONNX name, or "<Name>Grad" for our gradient operators */
-    int since_opset;       /* 0 for operators that are ours */
+    const char *name; /* ONNX name, or "<Name>Grad" for our gradient operators */
+    int since_opset;  /* 0 for operators that are ours */
     bool has_gradient;
 } clo_op_info;
 
@@ -182,7 +189,7 @@ CLO_DEFINE_AUTO_PTR(clo_store, clo_store_free);
 size_t clo_store_param_count(const clo_store *store);
 const clo_param *clo_store_param(const clo_store *store, size_t index);
 const clo_param *clo_store_find(const clo_store *store, const char *name);
-size_t clo_store_size(const clo_store *store);     /* elements of each span */
+size_t clo_store_size(const clo_store *store); /* elements of each span */
 float *clo_store_values(clo_store *store);
 float *clo_store_gradients(clo_store *store);
 float *clo_store_momentum(clo_store *store);
@@ -199,10 +206,10 @@ uint32_t clo_random_u32(uint64_t seed, uint64_t stream, uint64_t index);
 typedef struct clo_program clo_program;
 
 typedef struct {
-    int64_t batch;          /* binds CLO_DIM_BATCH */
-    int threads;            /* of the calling thread's pool; at least 1 */
-    bool training;          /* false: gradient nodes are dropped */
-    size_t bucket_bytes;    /* a bucket closes when it reaches this; 0: 1 MiB */
+    int64_t batch;       /* binds CLO_DIM_BATCH */
+    int threads;         /* of the calling thread's pool; at least 1 */
+    bool training;       /* false: gradient nodes are dropped */
+    size_t bucket_bytes; /* a bucket closes when it reaches this; 0: 1 MiB */
 } clo_program_options;
 
 #define CLO_PROGRAM_OPTIONS_INIT ((clo_program_options){0, 1, false, 0})
@@ -236,7 +243,7 @@ typedef struct {
  * accumulated. */
 clo_status clo_program_run(clo_program *program, const clo_run_hooks *hooks);
 
-size_t clo_program_memory(const clo_program *program);   /* bytes of its arena */
+size_t clo_program_memory(const clo_program *program); /* bytes of its arena */
 size_t clo_program_call_count(const clo_program *program);
 /* One call a line after all passes: kernel, fused operators, shapes, arena offsets. */
 clo_status clo_program_describe(const clo_program *program, clo_buf *out);

@@ -146,7 +146,8 @@ static clo_status split(clo_span file, clo_span *out_header, clo_span *out_data)
     CLO_CHECK(header.size > 0 && header.data[0] == '{', CLO_FORMAT,
               "the header does not begin with '{'");
     *out_header = header;
-    *out_data = clo_read_span(&r, clo_reader_left(&r));
+    /* Never NULL, also when it is empty: offsets are added to it. */
+    *out_data = CLO_SPAN(header.data + header.size, clo_reader_left(&r));
     return CLO_STATUS_OK;
 }
 

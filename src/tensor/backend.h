@@ -3,9 +3,9 @@
 #define CLO_TENSOR_BACKEND_H
 
 /*
- * All that the room knows of oneDNN (2.6, C API; only dnnl_*.c include it). Two ideas cross this
- * line: a *layout*, an immutable description of how a tensor lies in memory, and functions that
- * lower one operator to one kernel with the layouts that run fastest.
+ * All that the room knows of oneDNN (2.6, C API; only the dnnl_* files know it). Two ideas cross
+ * this line: a *layout*, an immutable description of how a tensor lies in memory, and functions
+ * that lower one operator to one kernel with the layouts that run fastest.
  *
  * Invariants: primitives are created once, at compile; scratchpads are the user's (from the
  * program's arena), so a run needs no memory of the library's. fp32 matrix products stay in plain

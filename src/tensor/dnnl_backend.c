@@ -3,11 +3,9 @@
  * oneDNN's engine, and the life of a primitive: descriptor -> layouts and scratch size -> addresses
  * -> runs -> release. The status converter and the thread count stand here as well.
  */
-#include <oneapi/dnnl/dnnl.h>
+#include "dnnl_private.h"
 
 #include <string.h>
-
-#include "dnnl_private.h"
 
 /* libgomp's, the pool oneDNN uses; omp.h is not installed for every compiler. */
 extern void omp_set_num_threads(int threads);

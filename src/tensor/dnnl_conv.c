@@ -3,8 +3,6 @@
  * Convolution and its gradients. Every tensor but the biases is left to oneDNN's choice of layout
  * ('any'): blocked channels run at 95 % of peak where plain ones may fall to reference code.
  */
-#include <oneapi/dnnl/dnnl.h>
-
 #include "dnnl_private.h"
 
 typedef struct {

@@ -3,12 +3,10 @@
  * Layouts are oneDNN memory descriptors, kept in the backend's arena; and the one kernel whose only
  * work is to change one into another.
  */
-#include <oneapi/dnnl/dnnl.h>
+#include "dnnl_private.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#include "dnnl_private.h"
 
 static const dnnl_data_type_t types[CLO_DTYPE_COUNT] = {
     [CLO_F32] = dnnl_f32,

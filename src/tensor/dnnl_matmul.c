@@ -3,8 +3,6 @@
  * Matrix products in row-major layout; a transposed operand is the same memory with its strides
  * exchanged.
  */
-#include <oneapi/dnnl/dnnl.h>
-
 #include "dnnl_private.h"
 
 /* The [rows, columns] matrix that lies as given, or as its transpose. */

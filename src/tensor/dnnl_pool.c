@@ -3,8 +3,6 @@
  * Max pooling and its gradient. The workspace, one byte or word an output element, remembers which
  * element won; the backward primitive must be made from the forward one that wrote it.
  */
-#include <oneapi/dnnl/dnnl.h>
-
 #include "dnnl_private.h"
 
 typedef struct {

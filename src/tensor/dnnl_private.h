@@ -3,13 +3,14 @@
 #define CLO_TENSOR_DNNL_PRIVATE_H
 
 /*
- * Shared by the dnnl_*.c files only: what stands behind backend.h's opaque names. The library's own
- * header is included by those files before this one, so that the list of files that know oneDNN is
- * the list of files that name it.
+ * Shared by the dnnl_*.c files only: what stands behind backend.h's opaque names, and the one place
+ * that includes oneDNN.
  *
  * Each lowering fills a descriptor, says in a table which execution argument is which tensor of the
  * kernel, and calls clo_dnnl_adopt, which does the rest for all of them.
  */
+#include <oneapi/dnnl/dnnl.h>
+
 #include "backend.h"
 
 struct clo_layout {
