@@ -154,7 +154,8 @@ static clo_status split(clo_span file, clo_span *out_header, clo_span *out_data)
 clo_status clo_safetensors_list(clo_span file, clo_arena *arena, clo_safetensor **out_tensors,
                                 size_t *out_count)
 {
-    clo_span header, data;
+    clo_span header = CLO_SPAN_EMPTY;
+    clo_span data = CLO_SPAN_EMPTY;
     const clo_json *root;
     CLO_TRY(split(file, &header, &data));
     CLO_TRY_CTX(clo_json_parse(header, arena, &root), "the header");
