@@ -10,7 +10,7 @@
 #include "slot.h"
 
 /* How often a slot asks at most, when its lease does not call for more. */
-#define INTERVAL_MS       5000
+#define INTERVAL_MS       2000
 #define POLL_MS           100
 #define LEAF_HALF_LIFE_MS (CLO_JOB_CERT_LIFETIME_S * 500LL)
 /* One try to reach a broker that is away must not stall a step for long. */
