@@ -139,7 +139,7 @@ static clo_status add_checked_node(clo_graph *graph, clo_node *node, const clo_a
 clo_status clo_graph_add_node(clo_graph *graph, const char *op, const clo_value *in, int in_count,
                               const clo_attr *attrs, int attr_count, clo_value *out_values)
 {
-    clo_node node = {.op = clo_op_find(op),
+    clo_node node = {.op = clo_op_by_name(op),
                      .in_count = in_count,
                      .attr_count = attr_count,
                      .backward = graph->differentiating};

@@ -12,7 +12,7 @@ static const clo_op *const families[] = {clo_ops_conv,        clo_ops_pool,  clo
 
 enum { FAMILY_COUNT = sizeof families / sizeof *families, WINDOW_LIMIT = 1 << 16 };
 
-const clo_op *clo_op_find(const char *name)
+const clo_op *clo_op_by_name(const char *name)
 {
     for (size_t i = 0; i < FAMILY_COUNT; i++) {
         for (const clo_op *op = families[i]; op->name != NULL; op++) {

@@ -59,7 +59,7 @@ extern const clo_op clo_ops_elementwise[];
 extern const clo_op clo_ops_shape[];
 extern const clo_op clo_ops_loss[];
 
-const clo_op *clo_op_find(const char *name); /* NULL when unknown */
+const clo_op *clo_op_by_name(const char *name); /* NULL when unknown */
 bool clo_node_is(const clo_node *node, const char *op);
 
 /* Reading attributes. */

@@ -48,7 +48,7 @@ static clo_status add_copy(clo_program *program, clo_value like, clo_value *out_
 static clo_status push_reorder(clo_program *program, clo_value from, clo_value to,
                                const clo_layout *layout_from, const clo_layout *layout_to)
 {
-    CLO_AUTO(pending) call = {.node = {.op = clo_op_find("Identity"),
+    CLO_AUTO(pending) call = {.node = {.op = clo_op_by_name("Identity"),
                                        .in = {from, CLO_NO_VALUE, CLO_NO_VALUE, CLO_NO_VALUE},
                                        .out = {to, CLO_NO_VALUE},
                                        .in_count = 1,
