@@ -60,8 +60,9 @@ void clo_caller_cleanup(clo_caller *caller);
 
 /* ---- dispatch.c */
 
-/* Handles one message and appends the answer. A status other than CLO_OK ends the connection. */
-clo_status clo_dispatch(clo_caller *caller, clo_span message, clo_buf *out_answer);
+/* Handles one message; the answer is borrowed from the caller until its next message. A status
+ * other than CLO_OK ends the connection. */
+clo_status clo_dispatch(clo_caller *caller, clo_span message, clo_span *out_answer);
 
 /* ---- owner_ops.c, slot_ops.c: one handler an operation, each in a transaction */
 

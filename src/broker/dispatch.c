@@ -52,15 +52,25 @@ void clo_caller_cleanup(clo_caller *caller)
 
 /* ---- running one */
 
+/* The answer is written before the commit: once it is committed, nothing can fail but the sending.
+ */
+static clo_status run_and_write(clo_caller *caller, clo_handler run, const uint8_t *request_id,
+                                clo_span body)
+{
+    CLO_AUTO(clo_buf) out_body = CLO_BUF_LIMIT(ANSWER_MAX);
+    CLO_TRY(run(caller, request_id, body, &out_body));
+    CLO_TRY(clo_buf_check(&out_body));
+    clo_answer answer = {.code = CLO_OK, .body = clo_buf_span(&out_body)};
+    clo_answer_write(&answer, &caller->last_answer);
+    return clo_buf_check(&caller->last_answer);
+}
+
 static clo_status run_transaction(clo_caller *caller, clo_handler run, const uint8_t *request_id,
-                                  clo_span body, clo_buf *out_body)
+                                  clo_span body)
 {
     clo_store *store = caller->broker->store;
     CLO_TRY(clo_store_begin(store));
-    clo_status status = run(caller, request_id, body, out_body);
-    if (clo_ok(status)) {
-        status = clo_buf_check(out_body);
-    }
+    clo_status status = run_and_write(caller, run, request_id, body);
     if (clo_ok(status)) {
         status = clo_store_commit(store);
     }
@@ -109,12 +119,12 @@ static clo_status audit_refusal(clo_caller *caller, const clo_op_row *op, const 
 }
 
 static clo_status run_locked(clo_caller *caller, clo_handler run, const clo_op_row *op,
-                             const uint8_t *request_id, clo_span body, clo_buf *out_body)
+                             const uint8_t *request_id, clo_span body)
 {
     char text[CLO_KMS_TEXT_MAX];
     clo_mutex_lock(caller->broker->lock);
     memset(caller->refused_owner, 0, sizeof caller->refused_owner);
-    clo_status status = run_transaction(caller, run, request_id, body, out_body);
+    clo_status status = run_transaction(caller, run, request_id, body);
     if (!clo_ok(status) && !is_own_failure(status.code) && concerns_owner(caller)) {
         clo_saved_status saved;
         clo_status_save(status, &saved);
@@ -128,7 +138,13 @@ static clo_status run_locked(clo_caller *caller, clo_handler run, const clo_op_r
 
 /* ---- answering */
 
-static void write_refusal(clo_caller *caller, const clo_op_row *op, clo_status status, clo_buf *out)
+static void forget_answer(clo_caller *caller)
+{
+    clo_buf_release(&caller->last_answer);
+    caller->last_answer.limit = ANSWER_MAX;
+}
+
+static void write_refusal(clo_caller *caller, const clo_op_row *op, clo_status status)
 {
     char text[CLO_KMS_TEXT_MAX];
     clo_answer answer = {.code = (clo_code)status.code};
@@ -141,12 +157,12 @@ static void write_refusal(clo_caller *caller, const clo_op_row *op, clo_status s
     } else {
         answer.text = clo_span_of_str(text);
     }
-    clo_answer_write(&answer, out);
+    forget_answer(caller);
+    clo_answer_write(&answer, &caller->last_answer);
 }
 
-static clo_status answer_request(clo_caller *caller, const clo_request *request, clo_buf *out)
+static clo_status answer_request(clo_caller *caller, const clo_request *request)
 {
-    CLO_AUTO(clo_buf) body = CLO_BUF_LIMIT(ANSWER_MAX);
     uint8_t request_id[32];
     const clo_op_row *op = clo_op_find(request->op);
     size_t i = 0;
@@ -156,17 +172,14 @@ static clo_status answer_request(clo_caller *caller, const clo_request *request,
     CLO_CHECK(op != NULL && i < sizeof handlers / sizeof *handlers, CLO_BUG,
               "operation %u has no handler", request->op);
     CLO_TRY(clo_request_id(caller->session, request->counter, request_id));
-    clo_status status =
-        handlers[i].outside
-            ? handlers[i].run(caller, request_id, request->body, &body)
-            : run_locked(caller, handlers[i].run, op, request_id, request->body, &body);
-    if (clo_ok(status)) {
-        clo_answer answer = {.code = CLO_OK, .body = clo_buf_span(&body)};
-        clo_answer_write(&answer, out);
-    } else {
-        write_refusal(caller, op, status, out);
+    forget_answer(caller);
+    clo_status status = handlers[i].outside
+                            ? run_and_write(caller, handlers[i].run, request_id, request->body)
+                            : run_locked(caller, handlers[i].run, op, request_id, request->body);
+    if (!clo_ok(status)) {
+        write_refusal(caller, op, status);
     }
-    return clo_buf_check(out);
+    return clo_buf_check(&caller->last_answer);
 }
 
 static clo_status check_class(const clo_caller *caller, const clo_request *request)
@@ -177,7 +190,7 @@ static clo_status check_class(const clo_caller *caller, const clo_request *reque
     return CLO_STATUS_OK;
 }
 
-clo_status clo_dispatch(clo_caller *caller, clo_span message, clo_buf *out_answer)
+clo_status clo_dispatch(clo_caller *caller, clo_span message, clo_span *out_answer)
 {
     clo_request request;
     uint8_t digest[32];
@@ -190,12 +203,10 @@ clo_status clo_dispatch(clo_caller *caller, clo_span message, clo_buf *out_answe
         CLO_CHECK(request.counter == caller->counter + 1, CLO_DENIED,
                   "request %llu was replayed or reordered, expected %llu",
                   (unsigned long long)request.counter, (unsigned long long)caller->counter + 1);
-        clo_buf_release(&caller->last_answer);
-        caller->last_answer.limit = ANSWER_MAX;
-        CLO_TRY(answer_request(caller, &request, &caller->last_answer));
+        CLO_TRY(answer_request(caller, &request));
         caller->counter = request.counter;
         memcpy(caller->last_request, digest, sizeof digest);
     }
-    clo_put_span(out_answer, clo_buf_span(&caller->last_answer));
-    return clo_buf_check(out_answer);
+    *out_answer = clo_buf_span(&caller->last_answer);
+    return CLO_STATUS_OK;
 }

@@ -69,10 +69,10 @@ static int64_t silence_of(const clo_caller *caller)
 static clo_status serve_request(clo_channel *channel, clo_caller *caller)
 {
     CLO_AUTO(clo_buf) message = CLO_BUF_LIMIT(CLO_MESSAGE_MAX);
-    CLO_AUTO(clo_buf) answer = CLO_BUF_LIMIT(CLO_MESSAGE_MAX);
+    clo_span answer;
     CLO_TRY(clo_channel_recv(channel, &message, clo_deadline_in(MESSAGE_MS)));
     CLO_TRY(clo_dispatch(caller, clo_buf_span(&message), &answer));
-    CLO_TRY(clo_channel_send(channel, clo_buf_span(&answer), clo_deadline_in(MESSAGE_MS)));
+    CLO_TRY(clo_channel_send(channel, answer, clo_deadline_in(MESSAGE_MS)));
     /* Asked for now, answered while the peer waits for its next answer. */
     return clo_channel_upkeep(channel, false);
 }

@@ -14,6 +14,7 @@
 #define CERT_BACKDATE_S 300
 #define LEAVE_MS        2000
 #define RETRY_MS        250
+#define REQUEST_MS      10000
 
 /* ---- the link */
 
@@ -190,14 +191,13 @@ clo_status clo_slot_link_enrol(clo_slot_session *session, clo_deadline deadline)
 
 static clo_status enrol_until(clo_slot_session *session, clo_deadline deadline)
 {
-    for (;;) {
-        clo_status status = clo_slot_link_enrol(session, deadline);
-        bool again = status.code == CLO_EXISTS && clo_deadline_left_ms(deadline) > RETRY_MS;
-        if (!again) {
-            return status;
-        }
+    clo_status status = clo_slot_link_enrol(session, deadline);
+    while (status.code == CLO_EXISTS && clo_deadline_left_ms(deadline) > RETRY_MS) {
         clo_sleep_ms(RETRY_MS);
+        /* Whole also when the wait ends meanwhile, so that the reason told is the holder. */
+        status = clo_slot_link_enrol(session, clo_deadline_in(REQUEST_MS));
     }
+    return status;
 }
 
 static clo_status start_session(const clo_slot_options *options, clo_slot_session *session)

@@ -10,8 +10,11 @@
 #include "slot.h"
 
 /* How often a slot asks at most, when its lease does not call for more. */
-#define INTERVAL_MS       2000
-#define POLL_MS           100
+#define INTERVAL_MS 2000
+#define POLL_MS     100
+/* A request in flight is not cut short by a caller who only waits for others: that would end the
+ * connection. */
+#define REQUEST_MS        10000
 #define LEAF_HALF_LIFE_MS (CLO_JOB_CERT_LIFETIME_S * 500LL)
 /* One try to reach a broker that is away must not stall a step for long. */
 #define RECONNECT_MS 3000
@@ -57,7 +60,7 @@ clo_status clo_slot_wait_roster(clo_slot_session *session, clo_deadline deadline
                   session->roster.row_count, session->options.manifest->world_size,
                   clo_role_name(session->row.role));
         clo_sleep_ms(POLL_MS);
-        CLO_TRY(ask_roster(session, deadline, &changed));
+        CLO_TRY(ask_roster(session, clo_deadline_in(REQUEST_MS), &changed));
         session->contact_ms = clo_clock_ms();
     }
     return CLO_STATUS_OK;
