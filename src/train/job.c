@@ -172,15 +172,25 @@ static void note_incarnations(job *self)
     }
 }
 
+/* While ranks are awaited one of them may be started anew: its row changes, our lease goes on. */
+static clo_status keep_roster(void *arg)
+{
+    bool changed;
+    return clo_slot_upkeep(arg, clo_deadline_in(BROKER_TIMEOUT_MS), &changed);
+}
+
 static clo_status join(job *self)
 {
     const clo_train_job_options *options = self->options;
-    clo_group_options group = {.session = options->session,
+    clo_group_options group = {.self = clo_slot_self(options->session),
+                               .rules = clo_slot_peer_rules(options->session),
                                .rank = self->rank,
                                .world = options->manifest->world_size,
                                .master_address = options->master_address,
                                .local_interface = options->local_interface,
-                               .connect_timeout_ms = options->connect_timeout_ms};
+                               .connect_timeout_ms = options->connect_timeout_ms,
+                               .refresh = keep_roster,
+                               .refresh_arg = options->session};
     CLO_TRY_CTX(clo_group_join(&group, &self->group), "joining the group as rank %u", self->rank);
     note_incarnations(self);
     if (group.world == 1) {
