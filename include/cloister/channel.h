@@ -10,9 +10,8 @@
  *         HELLO  ------------------------------------------>
  *                <------------------------------------------  HELLO
  *         EVIDENCE + COLLATERAL --------------------------->   verify, appraise, admit
- *                <-------------------  EVIDENCE + COLLATERAL   (only now: never for an unverified peer)
- *         verify, appraise, admit
- *         ACCEPT ------------------------------------------>
+ *                <-------------------  EVIDENCE + COLLATERAL   (only now: never for an unverified
+ * peer) verify, appraise, admit ACCEPT ------------------------------------------>
  *                <------------------------------------------  ACCEPT
  *         application frames <----------------------------->
  *
@@ -33,9 +32,9 @@
  * known key and get evidence; *public* peers show nothing and get evidence only when they ask
  * (serving; not built yet).
  *
- * Ownership: a channel owns its descriptor; key, certificate and maker are borrowed and must outlive
- * it. Threads: one thread at a time per channel; a maker shared by channels is used under a lock
- * given with it.
+ * Ownership: a channel owns its descriptor; key, certificate and maker are borrowed and must
+ * outlive it. Threads: one thread at a time per channel; a maker shared by channels is used under a
+ * lock given with it.
  *
  *     clo_channel_self self = {.role = CLO_ROLE_TRAINER, .slot = 1, ...};
  *     CLO_TRY(clo_channel_connect("10.0.0.2:29500", NULL, &self, &expect, deadline, &channel));
@@ -52,7 +51,7 @@ typedef enum {
     CLO_ROLE_BROKER,
     CLO_ROLE_TRAINER,
     CLO_ROLE_EVALUATOR,
-    CLO_ROLE_OWNER,      /* keyed; never a slot */
+    CLO_ROLE_OWNER, /* keyed; never a slot */
     CLO_ROLE_COUNT
 } clo_role;
 
@@ -65,8 +64,8 @@ typedef enum { CLO_BUILD_RELEASE = 1, CLO_BUILD_DEVELOPMENT } clo_build_class;
 
 /* insecure_ flags that are part of the hello, and so of the evidence. */
 #define CLO_INSECURE_SIMULATOR     0x1u
-#define CLO_INSECURE_ROOT_OPERATOR 0x2u  /* broker: root key from a passphrase or file */
-#define CLO_INSECURE_NO_ANCHOR     0x4u  /* broker: state has no freshness anchor */
+#define CLO_INSECURE_ROOT_OPERATOR 0x2u /* broker: root key from a passphrase or file */
+#define CLO_INSECURE_NO_ANCHOR     0x4u /* broker: state has no freshness anchor */
 
 /* The hello frame, at most 1 KiB on the wire. */
 typedef struct {
@@ -76,34 +75,34 @@ typedef struct {
     clo_role role;
     uint32_t slot;
     uint64_t incarnation;
-    uint8_t manifest[32];       /* digest; zero when there is none (owner, broker) */
-    uint32_t evidence_kinds;    /* 1 << clo_tee_kind that this side can show, from its maker; 0 for
-                                   keyed */
+    uint8_t manifest[32];    /* digest; zero when there is none (owner, broker) */
+    uint32_t evidence_kinds; /* 1 << clo_tee_kind that this side can show, from its maker; 0 for
+                                keyed */
     uint32_t insecure_flags;
     clo_build_class build;
 } clo_hello;
 
 /* This end. */
 typedef struct {
-    clo_peer_class as;          /* how this end shows itself */
+    clo_peer_class as; /* how this end shows itself */
     clo_role role;
-    uint32_t slot;              /* CLO_SLOT_NONE before enrolment */
+    uint32_t slot; /* CLO_SLOT_NONE before enrolment */
     uint64_t incarnation;
     uint8_t manifest[32];
-    uint32_t insecure_flags;    /* the simulator's is added where the maker is it */
+    uint32_t insecure_flags; /* the simulator's is added where the maker is it */
     const clo_key *key;
     const clo_cert *cert;
-    clo_maker *maker;           /* NULL for keyed */
-    clo_mutex *maker_lock;      /* held around each use of the maker; may be NULL */
+    clo_maker *maker;      /* NULL for keyed */
+    clo_mutex *maker_lock; /* held around each use of the maker; may be NULL */
 } clo_channel_self;
 
 /* What is demanded of the other end, given once its hello is known. */
 typedef struct {
     clo_role role;
-    uint32_t slot;              /* CLO_SLOT_NONE: must be unassigned, or any for brokers */
-    bool check_manifest;        /* hello.manifest must equal `manifest` */
+    uint32_t slot;       /* CLO_SLOT_NONE: must be unassigned, or any for brokers */
+    bool check_manifest; /* hello.manifest must equal `manifest` */
     uint8_t manifest[32];
-    clo_appraisal appraisal;    /* not used for keyed peers */
+    clo_appraisal appraisal; /* not used for keyed peers */
     clo_anchor anchors[CLO_MAX_ANCHORS];
     uint32_t anchor_count;
     clo_collateral_floors floors;
@@ -114,24 +113,24 @@ typedef struct {
     clo_hello hello;
     clo_peer_class as;
     clo_address address;
-    uint8_t key_id[32];         /* SHA-256 of the SPKI in its certificate */
-    uint8_t platform_id[32];    /* zero for keyed */
-    uint8_t evidence_digest[32];/* SHA-256 of the quote */
-    clo_verdict verdict;        /* claims and checks; empty for keyed */
-    uint32_t round;             /* of the last attestation: 0 at connect */
+    uint8_t key_id[32];          /* SHA-256 of the SPKI in its certificate */
+    uint8_t platform_id[32];     /* zero for keyed */
+    uint8_t evidence_digest[32]; /* SHA-256 of the quote */
+    clo_verdict verdict;         /* claims and checks; empty for keyed */
+    uint32_t round;              /* of the last attestation: 0 at connect */
 } clo_peer;
 
 /* Decisions of the connection's owner. Both run inside the gate, must not block, and refuse by
  * returning a status (whose text stays on this side). */
 typedef struct {
-    clo_peer_class peer_class;  /* fixed: another kind of peer is refused */
+    clo_peer_class peer_class; /* fixed: another kind of peer is refused */
     /* Fills the expectation for a peer that says it is `hello`. */
     clo_status (*expect)(void *arg, const clo_hello *hello, clo_expectation *out_expectation);
     /* Last word, after verification: roster row, job certificate, pinned key, fencing. `cert` is
      * the peer's certificate. May be NULL. */
     clo_status (*admit)(void *arg, const clo_peer *peer, const clo_cert *cert);
     void *arg;
-} clo_channel_rules;            /* keyed peers need `admit`; a keyed end only connects */
+} clo_channel_rules; /* keyed peers need `admit`; a keyed end only connects */
 
 typedef struct clo_channel clo_channel;
 
@@ -141,8 +140,8 @@ clo_status clo_channel_connect(const char *address, const char *local_interface,
                                const clo_channel_self *self, const clo_channel_rules *rules,
                                clo_deadline deadline, clo_channel **out_channel);
 
-/* Passes the gate on an accepted or connected descriptor, which the channel takes over (it is closed
- * on failure too). The blocking form; listeners use the stepping one. */
+/* Passes the gate on an accepted or connected descriptor, which the channel takes over (it is
+ * closed on failure too). The blocking form; listeners use the stepping one. */
 clo_status clo_channel_open(clo_tls_side side, int fd, const clo_address *peer,
                             const clo_channel_self *self, const clo_channel_rules *rules,
                             clo_deadline deadline, clo_channel **out_channel);
@@ -160,7 +159,7 @@ CLO_DEFINE_AUTO_PTR(clo_channel, clo_channel_close);
 
 const clo_peer *clo_channel_peer(const clo_channel *channel);
 int clo_channel_fd(const clo_channel *channel);
-short clo_channel_events(const clo_channel *channel);      /* poll bits the next step waits for */
+short clo_channel_events(const clo_channel *channel); /* poll bits the next step waits for */
 /* Until when the present step may take: pollers wait no longer, and then step to hear so. */
 clo_deadline clo_channel_deadline(const clo_channel *channel);
 /* True once any call on it failed: tells which of two channels an exchange failed on. */
@@ -174,15 +173,15 @@ void clo_channel_session_id(const clo_channel *channel, uint8_t out_id[32]);
 
 /* One application message each, whole. Control frames (re-attestation, key update) are handled on
  * the way. send takes no messages in: two ends that send large messages to each other at the same
- * time use exchange. recv appends to `out`, whose limit caps the message. CLO_EOF when the peer closed
- * properly, CLO_CLOSED when it did not; CLO_TIMEOUT leaves the channel unusable. */
+ * time use exchange. recv appends to `out`, whose limit caps the message. CLO_EOF when the peer
+ * closed properly, CLO_CLOSED when it did not; CLO_TIMEOUT leaves the channel unusable. */
 clo_status clo_channel_send(clo_channel *channel, clo_span message, clo_deadline deadline);
 clo_status clo_channel_recv(clo_channel *channel, clo_buf *out, clo_deadline deadline);
 
-/* Full duplex, for collectives: sends `out_bytes` on `to` while receiving exactly in_size bytes from
- * `from` (which may be the same channel) straight into `in`; either may be empty (NULL channel).
- * Frames are streamed, nothing is buffered whole. A direction of zero bytes is no message at all. The
- * peer's message must have exactly in_size bytes: CLO_FORMAT. */
+/* Full duplex, for collectives: sends `out_bytes` on `to` while receiving exactly in_size bytes
+ * from `from` (which may be the same channel) straight into `in`; either may be empty (NULL
+ * channel). Frames are streamed, nothing is buffered whole. A direction of zero bytes is no message
+ * at all. The peer's message must have exactly in_size bytes: CLO_FORMAT. */
 clo_status clo_channel_exchange(clo_channel *to, clo_span out_bytes, clo_channel *from, void *in,
                                 size_t in_size, clo_deadline deadline);
 
@@ -214,8 +213,8 @@ clo_channel_stats clo_channel_get_stats(const clo_channel *channel);
 
 /* ---------------------------------------------------------------- listener -------------------- */
 
-#define CLO_LISTENER_HALF_OPEN          64
-#define CLO_LISTENER_HALF_OPEN_ADDRESS   8
+#define CLO_LISTENER_HALF_OPEN         64
+#define CLO_LISTENER_HALF_OPEN_ADDRESS 8
 
 typedef struct clo_listener clo_listener;
 
