@@ -159,6 +159,7 @@ static clo_status start_rank(train_state *state, uint32_t i, clo_process **out_p
     }
     clo_process_options options = {
         .program = state->tee, .arguments = words, .capture_out = true, .capture_err = true};
+    CLO_TRY(cli_tee_environment(&state->arena, &options.environment));
     return clo_process_start(&options, out_process);
 }
 

@@ -67,10 +67,12 @@ static clo_status store_value(const cli_option *option, const char *text, void *
         *(const char **)field = text;
         return CLO_STATUS_OK;
     case CLI_NUMBER:
-        CLO_TRY_CTX(clo_parse_u64(text, INT64_MAX, field), "option '--%s'", option->name);
+        CLO_CHECK(clo_ok(clo_parse_u64(text, INT64_MAX, field)), CLO_INVALID,
+                  "option '--%s' is '%.32s', expected a whole number", option->name, text);
         return CLO_STATUS_OK;
     case CLI_REAL:
-        CLO_TRY_CTX(clo_parse_double(text, field), "option '--%s'", option->name);
+        CLO_CHECK(clo_ok(clo_parse_double(text, field)), CLO_INVALID,
+                  "option '--%s' is '%.32s', expected a number", option->name, text);
         return CLO_STATUS_OK;
     case CLI_LIST: {
         cli_list *list = field;
@@ -83,9 +85,12 @@ static clo_status store_value(const cli_option *option, const char *text, void *
     CLO_FAIL(CLO_BUG, "option '--%s' has no kind", option->name);
 }
 
-static clo_status unknown_option(const cli_command *command, const char *name)
+/* `word` may go on behind the name, with its value. */
+static clo_status unknown_option(const cli_command *command, const char *word, size_t size)
 {
     const char *names[64] = {NULL};
+    char name[64];
+    (void)snprintf(name, sizeof name, "%.*s", size < sizeof name ? (int)size : 63, word);
     for (size_t i = 0; i < option_count(command) && i < 63; i++) {
         names[i] = command->options[i].name;
     }
@@ -111,7 +116,7 @@ static clo_status parse_option(parse_state *state, const char *word)
     size_t size = equals ? (size_t)(equals - name) : strlen(name);
     const cli_option *option = find_option(state->command, name, size);
     if (!option) {
-        return unknown_option(state->command, name);
+        return unknown_option(state->command, name, size);
     }
     CLO_CHECK(option->kind != CLI_FLAG || !equals, CLO_INVALID, "option '--%s' takes no value",
               option->name);

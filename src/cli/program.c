@@ -59,10 +59,6 @@ uint32_t cli_maker_flags(const clo_maker *maker)
     const char *insecure = clo_maker_get_ops(maker)->insecure;
     for (size_t i = 0; insecure && i < sizeof INSECURE / sizeof *INSECURE; i++) {
         if (strcmp(insecure, INSECURE[i].option) == 0) {
-            clo_log(CLO_LOG_WARN, "start",
-                    "%s: evidence is simulated and proves nothing against someone who can run "
-                    "programs on this machine",
-                    insecure);
             return INSECURE[i].flag;
         }
     }

@@ -20,7 +20,7 @@ extern volatile bool cli_stop;
 /* Evidence makers of this build; simulator builds have "sim", release builds do not
  * (makers_simulator.c, makers_release.c). Ended by NULL. */
 extern const clo_maker_ops *const cli_makers[];
-/* CLO_INSECURE_ bits of a maker, for hellos; logs a warning when it is insecure. */
+/* CLO_INSECURE_ bits of a maker, for hellos. */
 uint32_t cli_maker_flags(const clo_maker *maker);
 /* The maker to use when none was named: the simulator's default socket, or NULL in release builds.
  */

@@ -7,6 +7,8 @@
 #include "people.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 clo_status cli_tee_maker(const char *given, char *out_maker, size_t size)
 {
@@ -18,13 +20,46 @@ clo_status cli_tee_maker(const char *given, char *out_maker, size_t size)
     return CLO_STATUS_OK;
 }
 
+/* SSL_CERT_* is not among them: many machines set it for other programs, and we read no system trust
+ * store. */
+static const char *const HANDED_ON[] = {"LD_", "OPENSSL_", "GLIBC_TUNABLES="};
+
+static bool is_handed_on(const char *variable)
+{
+    for (size_t i = 0; i < sizeof HANDED_ON / sizeof *HANDED_ON; i++) {
+        if (strncmp(variable, HANDED_ON[i], strlen(HANDED_ON[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+clo_status cli_tee_environment(clo_arena *arena, const char *const **out_environment)
+{
+    size_t count = 0, kept = 0;
+    while (environ[count]) {
+        count++;
+    }
+    const char **list = clo_arena_array(arena, count + 1, sizeof *list);
+    CLO_CHECK(list, CLO_NOMEM, "no memory for an environment");
+    for (size_t i = 0; i < count; i++) {
+        if (is_handed_on(environ[i])) {
+            list[kept++] = environ[i];
+        }
+    }
+    *out_environment = list;
+    return CLO_STATUS_OK;
+}
+
 clo_status cli_tee_run(const char *tee, const char *const *words,
                        void (*line)(void *arg, size_t process, clo_stream stream, clo_span line),
                        void *arg, clo_deadline deadline)
 {
     char path[1024];
     CLO_TRY(cli_tee_path(tee, path, sizeof path));
+    CLO_AUTO(clo_arena) arena = CLO_ARENA_INIT;
     clo_process_options options = {.program = path, .arguments = words, .capture_out = true};
+    CLO_TRY(cli_tee_environment(&arena, &options.environment));
     CLO_AUTO_PTR(clo_process) process = NULL;
     CLO_TRY(clo_process_start(&options, &process));
     clo_process_group_options group = {.line = line, .stop = &cli_stop, .arg = arg};

@@ -11,6 +11,10 @@
 /* "NAME:CONFIG": `given`, or the build's default. */
 clo_status cli_tee_maker(const char *given, char *out_maker, size_t size);
 
+/* The environment to start it with: nothing, except that variables which change what code is loaded
+ * are handed on, so that the role itself refuses them by name instead of being run beside them. */
+clo_status cli_tee_environment(clo_arena *arena, const char *const **out_environment);
+
 /* Runs one cloister-tee to its end; `line` gets what it prints, its standard error goes to ours.
  * CLO_DENIED when it ended with an error, which it has told there. */
 clo_status cli_tee_run(const char *tee, const char *const *words,

@@ -29,18 +29,33 @@ static bool text_char_ok(uint8_t c)
            c == '_' || c == '-' || c == '/';
 }
 
-static clo_status read_text(const source *from, void *out)
+static clo_status copy_text(const source *from, bool (*allowed)(uint8_t), const char *others,
+                            void *out)
 {
     clo_span text = from->value->string;
     CLO_CHECK(text.size > 0 && text.size < from->field->size, CLO_FORMAT,
               "'%s' has %zu characters, expected 1 to %u", from->field->name, text.size,
               from->field->size - 1);
     for (size_t i = 0; i < text.size; i++) {
-        CLO_CHECK(text_char_ok(text.data[i]), CLO_FORMAT,
-                  "'%s' has a character other than letters, digits and ._/-", from->field->name);
+        CLO_CHECK(allowed(text.data[i]), CLO_FORMAT, "'%s' has %s", from->field->name, others);
     }
     memcpy(out, text.data, text.size);
     return CLO_STATUS_OK;
+}
+
+static clo_status read_text(const source *from, void *out)
+{
+    return copy_text(from, text_char_ok, "a character other than letters, digits and ._/-", out);
+}
+
+static bool path_char_ok(uint8_t c)
+{
+    return c >= 0x20 && c != 0x7f;
+}
+
+static clo_status read_path(const source *from, void *out)
+{
+    return copy_text(from, path_char_ok, "a control character", out);
 }
 
 static void write_text(const clo_field *field, const void *from, clo_json_writer *w,
@@ -273,6 +288,7 @@ static void write_insecure(const clo_field *field, const void *from, clo_json_wr
 
 static const field_row field_ops[CLO_FIELD_KIND_COUNT] = {
     [CLO_FIELD_TEXT] = {read_text, write_text, CLO_JSON_STRING},
+    [CLO_FIELD_PATH] = {read_path, write_text, CLO_JSON_STRING},
     [CLO_FIELD_U64] = {read_u64, write_u64, CLO_JSON_NUMBER},
     [CLO_FIELD_U32] = {read_u32, write_u32, CLO_JSON_NUMBER},
     [CLO_FIELD_BOOL] = {read_bool, write_bool, CLO_JSON_BOOL},

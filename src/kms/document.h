@@ -23,6 +23,7 @@
 
 typedef enum {
     CLO_FIELD_TEXT, /* char[size], letters, digits and ._/-; not empty */
+    CLO_FIELD_PATH, /* char[size], no control characters; not empty */
     CLO_FIELD_U64,
     CLO_FIELD_U32,
     CLO_FIELD_BOOL,
@@ -55,6 +56,11 @@ struct clo_field {
     {                                                                                              \
         .name = #member, .kind = CLO_FIELD_##kind_, .offset = offsetof(type, member),              \
         .size = sizeof(((type *)0)->member)                                                        \
+    }
+#define CLO_ROW_OPTIONAL(type, member, kind_)                                                      \
+    {                                                                                              \
+        .name = #member, .kind = CLO_FIELD_##kind_, .offset = offsetof(type, member),              \
+        .size = sizeof(((type *)0)->member), .optional = true                                      \
     }
 #define CLO_ROW_OBJECT(type, member, table)                                                        \
     {                                                                                              \

@@ -28,9 +28,13 @@ static const clo_field train_fields[] = {
 };
 
 static const clo_field data_fields[] = {
-    CLO_ROW(clo_manifest_data, use, TEXT),   CLO_ROW(clo_manifest_data, owner, KEY),
-    CLO_ROW(clo_manifest_data, key_id, HEX), CLO_ROW(clo_manifest_data, index, HEX),
-    CLO_ROW(clo_manifest_data, split, TEXT), CLO_ROW_END,
+    CLO_ROW(clo_manifest_data, use, TEXT),
+    CLO_ROW(clo_manifest_data, owner, KEY),
+    CLO_ROW(clo_manifest_data, key_id, HEX),
+    CLO_ROW(clo_manifest_data, index, HEX),
+    CLO_ROW(clo_manifest_data, split, TEXT),
+    CLO_ROW_OPTIONAL(clo_manifest_data, location, PATH),
+    CLO_ROW_END,
 };
 
 static const clo_field manifest_fields[] = {

@@ -36,7 +36,9 @@ static const char *variable(const char *name)
 static clo_status read_number(const char *name, uint64_t max, uint32_t *out_value)
 {
     uint64_t value = 0;
-    CLO_TRY_CTX(clo_parse_u64(variable(name), max, &value), "environment variable '%s'", name);
+    CLO_CHECK(clo_ok(clo_parse_u64(variable(name), max, &value)), CLO_INVALID,
+              "environment variable '%s' is '%.32s', expected a number of at most %llu", name,
+              variable(name), (unsigned long long)max);
     *out_value = (uint32_t)value;
     return CLO_STATUS_OK;
 }
@@ -84,7 +86,8 @@ static clo_status read_master(clo_launch_hints *hints)
     bool bare_ipv6 = strchr(host, ':') && host[0] != '[';
     CLO_AUTO(clo_buf) text = CLO_BUF_LIMIT(sizeof hints->master - 1);
     clo_put_format(&text, bare_ipv6 ? "[%s]:%u" : "%s:%u", host, port);
-    CLO_TRY_CTX(clo_buf_check(&text), "environment variable 'MASTER_ADDR'");
+    CLO_CHECK(!text.over_limit, CLO_INVALID, "environment variable 'MASTER_ADDR' is too long");
+    CLO_TRY(clo_buf_check(&text));
     memcpy(hints->master, text.data, text.size);
     return CLO_STATUS_OK;
 }

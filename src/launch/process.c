@@ -29,7 +29,6 @@ typedef struct {
 
 static clo_status open_pipe(bool wanted, pipe_ends *out_pipe)
 {
-    *out_pipe = (pipe_ends){-1, -1};
     if (!wanted) {
         return CLO_STATUS_OK;
     }
@@ -49,11 +48,20 @@ static void close_end(int fd)
     }
 }
 
-/* In the child. Never returns. */
+static void close_pipe(const pipe_ends *ends)
+{
+    close_end(ends->read);
+    close_end(ends->write);
+}
+
+/* In the child. Never returns. A parent that ended before prctl left nobody to send the signal. */
 _Noreturn static void become(const char *program, char *const *arguments, char *const *environment,
-                             const int streams[2])
+                             const int streams[2], pid_t parent)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) {
+        _exit(128 + SIGTERM);
+    }
     for (int i = 0; i < 2; i++) {
         if (streams[i] >= 0) {
             (void)dup2(streams[i], 1 + i);
@@ -90,12 +98,13 @@ clo_status clo_process_start(const clo_process_options *options, clo_process **o
               options->program);
     clo_process *process = clo_alloc(sizeof *process);
     CLO_CHECK(process, CLO_NOMEM, "no memory for a process");
-    pipe_ends out, err;
+    pipe_ends out = {-1, -1}, err = {-1, -1};
     clo_status status = open_pipe(options->capture_out, &out);
     if (clo_ok(status)) {
         status = open_pipe(options->capture_err, &err);
     }
     if (!clo_ok(status)) {
+        close_pipe(&out);
         clo_free(process);
         return status;
     }
@@ -104,9 +113,10 @@ clo_status clo_process_start(const clo_process_options *options, clo_process **o
         memcpy(&environment, &options->environment, sizeof environment);
     }
     int streams[2] = {out.write, err.write};
+    pid_t parent = getpid();
     pid_t pid = fork();
     if (pid == 0) {
-        become(options->program, arguments, environment, streams);
+        become(options->program, arguments, environment, streams, parent);
     }
     int error = errno;
     close_end(out.write);

@@ -108,11 +108,14 @@ static void note_ended(group_state *state, size_t i, int code)
     }
 }
 
+/* A process has ended when its streams have, so that all its lines come first; one whose streams
+ * somebody else still holds has, once the group was told to end. */
 static void reap_all(group_state *state)
 {
     for (size_t i = 0; i < state->count; i++) {
         int code = 0;
-        bool drained = state->sources[2 * i].fd < 0 && state->sources[2 * i + 1].fd < 0;
+        bool drained =
+            state->terminated || (state->sources[2 * i].fd < 0 && state->sources[2 * i + 1].fd < 0);
         if (!state->ended[i] && drained &&
             clo_ok(clo_process_wait(state->processes[i], clo_deadline_in(0), &code))) {
             note_ended(state, i, code);

@@ -208,6 +208,13 @@ static void the_deadline_ends_all_of_them(void)
     T_INT(h.codes[0], 128 + SIGTERM);
 }
 
+static void the_deadline_holds_when_somebody_else_keeps_the_stream(void)
+{
+    heard h = {0};
+    T_CODE(run_group(SCRIPTS("sleep 8 & exit 0"), 60000, 200, &h), CLO_TIMEOUT);
+    T_CHECK(h.ended_ms >= 200 && h.ended_ms < 3000);
+}
+
 static void streams_that_are_not_captured_are_no_matter(void)
 {
     clo_process *processes[1] = {NULL};
@@ -243,6 +250,7 @@ int main(int argc, char **argv)
         T(a_group_without_failure_is_left_alone),
         T(the_stop_flag_ends_all_of_them),
         T(the_deadline_ends_all_of_them),
+        T(the_deadline_holds_when_somebody_else_keeps_the_stream),
         T(streams_that_are_not_captured_are_no_matter),
         T(more_than_64_processes_are_refused),
     };

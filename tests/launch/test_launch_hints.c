@@ -176,13 +176,13 @@ static void what_is_no_number_is_refused_by_the_variable_s_name(void)
                                         "0x3",   "65537", "99999999999999999999999"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         ENVIRONMENT("WORLD_SIZE", wrong[i], "RANK", "0");
-        T_CHECK(!clo_ok(read_refused()));
+        T_CODE(read_refused(), CLO_INVALID);
         T_CHECK(strstr(refusal, "environment variable 'WORLD_SIZE'"));
         ENVIRONMENT("WORLD_SIZE", "3", "RANK", wrong[i]);
-        T_CHECK(!clo_ok(read_refused()));
+        T_CODE(read_refused(), CLO_INVALID);
         T_CHECK(strstr(refusal, "environment variable 'RANK'"));
         ENVIRONMENT("WORLD_SIZE", "3", "RANK", "0", "LOCAL_WORLD_SIZE", wrong[i]);
-        T_CHECK(!clo_ok(read_refused()));
+        T_CODE(read_refused(), CLO_INVALID);
         T_CHECK(strstr(refusal, "environment variable 'LOCAL_WORLD_SIZE'"));
     }
 }
@@ -190,7 +190,7 @@ static void what_is_no_number_is_refused_by_the_variable_s_name(void)
 static void a_refusal_leaves_the_caller_s_hints_alone(void)
 {
     ENVIRONMENT("WORLD_SIZE", "3", "RANK", "1", "MASTER_ADDR", "node", "MASTER_PORT", "none");
-    T_CHECK(!clo_ok(read_refused()));
+    T_CODE(read_refused(), CLO_INVALID);
     T_INT(hints.world, 4711);
 }
 
@@ -229,7 +229,7 @@ static void a_port_above_65535_is_refused(void)
     T_OK(clo_launch_read_hints(&hints));
     T_STR(hints.master, "node:65535");
     ENVIRONMENT("MASTER_ADDR", "node", "MASTER_PORT", "65536");
-    T_CHECK(!clo_ok(read_refused()));
+    T_CODE(read_refused(), CLO_INVALID);
     T_CHECK(strstr(refusal, "environment variable 'MASTER_PORT'"));
 }
 
@@ -243,7 +243,7 @@ static void names_of_hosts_and_interfaces_are_taken_whole_or_refused(void)
     T_INT(strlen(hints.master), sizeof hints.master - 1);
     memcpy(name + strlen(name), "n", 2);
     ENVIRONMENT("MASTER_ADDR", name);
-    T_CHECK(!clo_ok(read_refused()));
+    T_CODE(read_refused(), CLO_INVALID);
     T_CHECK(strstr(refusal, "MASTER_ADDR"));
 
     name[sizeof hints.local_interface - 1] = '\0';
@@ -282,7 +282,7 @@ static void threads_are_the_hint_or_a_share_of_the_cores(void)
 static void threads_that_are_no_number_are_refused(void)
 {
     ENVIRONMENT("OMP_NUM_THREADS", "4,2");
-    T_CHECK(!clo_ok(read_refused()));
+    T_CODE(read_refused(), CLO_INVALID);
     T_CHECK(strstr(refusal, "environment variable 'OMP_NUM_THREADS'"));
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -179,6 +180,23 @@ static void a_child_does_not_hold_another_s_pipe_open(void)
     T_INT(told.size, 0);
 }
 
+static void a_start_without_descriptors_leaves_none_open(void)
+{
+    struct rlimit all, few;
+    clo_process *process = NULL;
+    int before = rig_open_descriptors();
+    int lowest = dup(0);
+    close(lowest);
+    getrlimit(RLIMIT_NOFILE, &all);
+    few = all;
+    few.rlim_cur = (rlim_t)lowest + 2; /* one pipe fits, a second one does not */
+    setrlimit(RLIMIT_NOFILE, &few);
+    clo_status status = rig_start("exit 0", true, true, &process);
+    setrlimit(RLIMIT_NOFILE, &all);
+    T_CODE(status, CLO_IO);
+    T_INT(rig_open_descriptors(), before);
+}
+
 /* ---------------------------------------------------------------- none left behind ------------ */
 
 static void stop_ends_a_child_and_frees_its_number(void)
@@ -288,6 +306,7 @@ int main(int argc, char **argv)
         T(captured_streams_are_told_apart_and_others_are_minus_1),
         T(signals_are_as_a_new_program_expects_them),
         T(a_child_does_not_hold_another_s_pipe_open),
+        T(a_start_without_descriptors_leaves_none_open),
         T(stop_ends_a_child_and_frees_its_number),
         T(stop_gives_a_child_time_to_end_by_itself),
         T(stop_kills_a_child_that_does_not_listen),

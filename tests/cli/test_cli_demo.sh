@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The demo as users run it, and what its JSON object must say.
+. "$(dirname "$0")/lib.sh"
+[ -d "$data" ] || skip_all "no $data"
+
+begin=$(date +%s)
+ok "the demo ends well" bash -c "$cloister demo --json --keep --dir $work/demo >out.txt 2>err.txt || { tail -n 5 out.txt err.txt; false; }"
+echo "# the demo took $(($(date +%s) - begin)) s"
+tail -n 1 out.txt >last.json
+field() { # field NAME: the raw value of a number, true or false
+    grep -oE "\"$1\":[^,}]*" last.json | head -n 1 | sed 's/^[^:]*://'
+}
+ok "it says that this is a simulator" grep -q 'THIS IS A SIMULATOR' out.txt
+ok "three ranks" test "$(field ranks)" = 3
+ok "five epochs" test "$(field epochs)" = 5
+ok "parameters are identical on all ranks" test "$(field parameters_identical)" = true
+accuracy=$(sed -n 's/.*"test_accuracy":\[\([^]]*\)\].*/\1/p' last.json | awk -F, '{ print $NF }')
+echo "# test accuracy after the last epoch: $accuracy"
+ok "the last test accuracy is at least 0.77" awk "BEGIN { exit !($accuracy >= 0.77) }"
+ok "one accuracy an epoch" test "$(sed -n 's/.*"test_accuracy":\[\([^]]*\)\].*/\1/p' last.json | tr ',' '\n' | wc -l)" = 5
+ok "memory of each rank" test "$(sed -n 's/.*"peak_memory_mb":\[\([^]]*\)\].*/\1/p' last.json | tr ',' '\n' | wc -l)" = 3
+ok "seven refusals, each with reason and control" test "$(grep -oE '"case":"[^"]+","reason":"[^"]+","control":"[^"]+"' last.json | wc -l)" = 7
+ok "verified peers are listed" bash -c 'test "$(grep -oE "\"verdict\":\"accepted " last.json | wc -l)" -ge 5'
+ok "the opened model is there" test -s "$work/demo/model.safetensors"
+refused "a folder that is already there" 'already there' 6 "$cloister" demo --dir "$work/demo"
+plan
