@@ -84,7 +84,7 @@ clo_status clo_decision_status(const clo_decision *decision)
     if (decision->failed == CLO_CONDITION_COUNT) {
         return CLO_STATUS_OK;
     }
-    CLO_FAIL(CLO_DENIED, "%s: not true%s: %s%s%s", clo_condition_name(decision->failed),
+    CLO_FAIL(CLO_DENIED, "%s: required%s: %s%s%s", clo_condition_name(decision->failed),
              decision->in_header ? " for the policy in the file" : "",
              clo_condition_summary(decision->failed), decision->detail[0] != '\0' ? "; " : "",
              decision->detail);

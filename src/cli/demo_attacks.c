@@ -18,6 +18,7 @@
 
 #include "cloister/sim.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -190,9 +191,9 @@ static clo_status other_role(demo_state *demo)
     return try_case(demo, &c);
 }
 
-/* Somebody with the owner's signing hand but not the broker's leave: a file under the same key id whose
- * header carries a policy that the broker was never given, under a key of his own, in an index that
- * is signed as it must be. What is inside does not matter: nobody gets as far. */
+/* Somebody with the owner's signing hand but not the broker's leave: a file under the same key id
+ * whose header carries a policy that the broker was never given, under a key of his own, in an
+ * index that is signed as it must be. What is inside does not matter: nobody gets as far. */
 static clo_status write_laxer_file(const char *path, const clo_seal_header *header,
                                    clo_index_row *row)
 {
@@ -242,16 +243,48 @@ static clo_status write_laxer_index(const demo_state *demo, clo_span policy)
 
 static clo_status make_laxer(demo_state *demo)
 {
-    const char *policy[] = {"kms", "policy", "make", "--owner", "owner.key", "--key", demo->key_id,
-                            "--data-set", "fashion-mnist", "--measurement", demo->measurement,
-                            "--simulator-root", "simulator/root.pem", "--model", "mnist-cnn",
-                            "--role", "trainer", "--role", "evaluator", "--max-releases", "1000000",
-                            "--mode", "signer", "-o", "laxer.dsse", NULL};
-    const char *make[] = {"job", "make", "mnist-cnn", "--name", "laxer", "--epochs", "1", "--train",
-                          "laxer/fashion-mnist.index:train", "--sign", "owner.key", "-o",
-                          "laxer-job.dsse", NULL};
-    const char *approve[] = {"job", "approve", "laxer-job.dsse", "--owner", "owner.key",
-                             "--broker", demo->owners, NULL};
+    const char *policy[] = {"kms",
+                            "policy",
+                            "make",
+                            "--owner",
+                            "owner.key",
+                            "--key",
+                            demo->key_id,
+                            "--data-set",
+                            "fashion-mnist",
+                            "--measurement",
+                            demo->measurement,
+                            "--simulator-root",
+                            "simulator/root.pem",
+                            "--model",
+                            "mnist-cnn",
+                            "--role",
+                            "trainer",
+                            "--role",
+                            "evaluator",
+                            "--max-releases",
+                            "1000000",
+                            "--mode",
+                            "signer",
+                            "-o",
+                            "laxer.dsse",
+                            NULL};
+    const char *make[] = {"job",
+                          "make",
+                          "mnist-cnn",
+                          "--name",
+                          "laxer",
+                          "--epochs",
+                          "1",
+                          "--train",
+                          "laxer/fashion-mnist.index:train",
+                          "--sign",
+                          "owner.key",
+                          "-o",
+                          "laxer-job.dsse",
+                          NULL};
+    const char *approve[] = {"job",       "approve",  "laxer-job.dsse", "--owner",
+                             "owner.key", "--broker", demo->owners,     NULL};
     CLO_AUTO(clo_buf) envelope = CLO_BUF_LIMIT(CLO_DOCUMENT_MAX);
     CLO_TRY(clo_dir_make("laxer/train", 0700));
     CLO_TRY(demo_do(demo, policy, NULL));
@@ -264,9 +297,9 @@ static clo_status make_laxer(demo_state *demo)
 static clo_status laxer_policy(demo_state *demo)
 {
     const char *bad[] = {"train", "laxer-job.dsse", "--dry-run", "--broker", demo->slots, "--maker",
-                         MAKER, "--out", "tries", NULL};
-    const char *good[] = {"train", "job.dsse", "--dry-run", "--broker", demo->slots, "--maker",
-                          MAKER, "--out", "tries", NULL};
+                         MAKER,   "--out",          "tries",     NULL};
+    const char *good[] = {"train",   "job.dsse", "--dry-run", "--broker", demo->slots,
+                          "--maker", MAKER,      "--out",     "tries",    NULL};
     slot_case c = {"a file re-sealed under the same key id with a laxer policy",
                    "the file under the policy the broker holds was opened", bad, good};
     CLO_TRY_CTX(make_laxer(demo), "preparing the laxer policy");
@@ -360,7 +393,7 @@ static void wait_closed(int fd)
 {
     clo_deadline deadline = clo_deadline_in(GATE_WAIT_MS);
     uint8_t bytes[4096];
-    while (clo_ok(clo_fd_wait(fd, 1 /* POLLIN */, deadline))) {
+    while (clo_ok(clo_fd_wait(fd, POLLIN, deadline))) {
         if (read(fd, bytes, sizeof bytes) <= 0) {
             return;
         }
@@ -382,8 +415,8 @@ static clo_status plain_tcp(gate *g)
     return wait_refusal(g, before, "a plain TCP peer at a rank", GATE_CONTROL);
 }
 
-/* TLS to its end, then bytes that are no gate's. */
-static clo_status speak_tls(int fd, const clo_key *key, const clo_cert *cert)
+/* TLS to its end with this key and certificate, then `bytes`, then whatever the rank does. */
+static clo_status speak_tls(int fd, const clo_key *key, const clo_cert *cert, clo_span bytes)
 {
     clo_deadline deadline = clo_deadline_in(GATE_WAIT_MS);
     clo_tls_want want = CLO_TLS_WANT_WRITE;
@@ -393,18 +426,28 @@ static clo_status speak_tls(int fd, const clo_key *key, const clo_cert *cert)
     while (want != CLO_TLS_DONE) {
         CLO_TRY(clo_tls_handshake(tls, &want));
         if (want != CLO_TLS_DONE) {
-            CLO_TRY(clo_fd_wait(fd, want == CLO_TLS_WANT_READ ? 1 : 4, deadline));
+            CLO_TRY(clo_fd_wait(fd, want == CLO_TLS_WANT_READ ? POLLIN : POLLOUT, deadline));
         }
     }
-    CLO_TRY(
-        clo_tls_write(tls, clo_span_of_str("all-reduce, please: 0.1 0.2 0.3 0.4"), &sent, &want));
+    CLO_TRY(clo_tls_write(tls, bytes, &sent, &want));
     wait_closed(fd);
     return CLO_STATUS_OK;
 }
 
-static clo_status plain_tls(gate *g)
+static clo_status speak_to_rank(gate *g, const clo_key *key, const clo_cert *cert, clo_span bytes,
+                                const char *what)
 {
     int fd = -1;
+    CLO_TRY(connect_rank(g, &fd));
+    size_t before = count_refusals(g);
+    clo_status status = speak_tls(fd, key, cert, bytes);
+    clo_net_close(fd);
+    CLO_TRY(status);
+    return wait_refusal(g, before, what, GATE_CONTROL);
+}
+
+static clo_status plain_tls(gate *g)
+{
     CLO_AUTO_PTR(clo_key) key = NULL;
     CLO_AUTO_PTR(clo_cert) cert = NULL;
     clo_cert_request request = {.subject_cn = "somebody",
@@ -414,26 +457,48 @@ static clo_status plain_tls(gate *g)
     CLO_TRY(clo_key_generate(CLO_KEY_P256, &key));
     request.subject_key = request.issuer_key = key;
     CLO_TRY(clo_cert_make(&request, &cert));
-    CLO_TRY(connect_rank(g, &fd));
-    size_t before = count_refusals(g);
-    clo_status status = speak_tls(fd, key, cert);
-    clo_net_close(fd);
-    CLO_TRY(status);
-    return wait_refusal(g, before, "a plain TLS peer at a rank", GATE_CONTROL);
+    return speak_to_rank(g, key, cert, clo_span_of_str("all-reduce, please: 0.1 0.2 0.3 0.4"),
+                         "a plain TLS peer at a rank");
 }
 
+/* Frames of the channel as docs/design/channel.md has them. */
+enum { FRAME_HELLO = 1, FRAME_LAST = 8 };
+
+static void put_frame(clo_buf *out, uint8_t type, clo_span payload)
+{
+    clo_put_u32be(out, (uint32_t)payload.size);
+    clo_put_u8(out, type);
+    clo_put_span(out, payload);
+}
+
+static void put_hello(clo_buf *out, const clo_channel_self *self)
+{
+    CLO_AUTO(clo_buf) hello = CLO_BUF_INIT;
+    uint8_t nonce[32] = {0};
+    clo_put_u16be(&hello, 1);
+    clo_put_u8(&hello, CLO_PURPOSE_CHANNEL);
+    clo_put_bytes(&hello, nonce, sizeof nonce);
+    clo_put_u8(&hello, (uint8_t)self->role);
+    clo_put_u32be(&hello, self->slot);
+    clo_put_u64be(&hello, self->incarnation);
+    clo_put_bytes(&hello, self->manifest, sizeof self->manifest);
+    clo_put_u32be(&hello, 1u << CLO_TEE_SIMULATOR);
+    clo_put_u32be(&hello, self->insecure_flags);
+    clo_put_u8(&hello, CLO_BUILD_DEVELOPMENT);
+    put_frame(out, FRAME_HELLO, clo_buf_span(&hello));
+}
+
+/* Everything of the slot is genuine - key, job certificate, hello - and the gradients come at once,
+ * where the evidence has its place. */
 static clo_status without_evidence(gate *g)
 {
     clo_channel_self self = clo_slot_self(g->session);
-    clo_channel_rules rules = clo_slot_peer_rules(g->session);
-    CLO_AUTO_PTR(clo_channel) channel = NULL;
-    size_t before = count_refusals(g);
-    self.as = CLO_PEER_KEYED;
-    self.maker = NULL;
-    clo_status status = clo_channel_connect(g->address, NULL, &self, &rules,
-                                            clo_deadline_in(GATE_WAIT_MS), &channel);
-    CLO_CHECK(!clo_ok(status), CLO_BUG, "a job certificate without evidence passed the gate");
-    return wait_refusal(g, before, "a valid job certificate without evidence", GATE_CONTROL);
+    CLO_AUTO(clo_buf) bytes = CLO_BUF_INIT;
+    put_hello(&bytes, &self);
+    put_frame(&bytes, FRAME_LAST, clo_span_of_str("gradients: 0.1 0.2 0.3 0.4"));
+    CLO_TRY(clo_buf_check(&bytes));
+    return speak_to_rank(g, self.key, self.cert, clo_buf_span(&bytes),
+                         "a valid job certificate without evidence");
 }
 
 static clo_status with_evidence(gate *g)

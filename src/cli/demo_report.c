@@ -164,8 +164,9 @@ static void show_table(const demo_state *demo, const demo_summary *s)
         printf(" %.0f MB", s->peak_memory_mb[i]);
     }
     printf("\n   verified             ");
-    printf(" %zu peers\n   refused               %zu cases, each beside a control that was accepted\n",
-           s->verified_count, demo->refusal_count);
+    printf(
+        " %zu peers\n   refused               %zu cases, each beside a control that was accepted\n",
+        s->verified_count, demo->refusal_count);
     printf("   seconds              ");
     for (size_t i = 0; i < demo->phase_count; i++) {
         printf(" %s %.1f", demo->phases[i].name, demo->phases[i].seconds);

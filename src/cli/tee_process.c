@@ -20,8 +20,8 @@ clo_status cli_tee_maker(const char *given, char *out_maker, size_t size)
     return CLO_STATUS_OK;
 }
 
-/* SSL_CERT_* is not among them: many machines set it for other programs, and we read no system trust
- * store. */
+/* SSL_CERT_* is not among them: many machines set it for other programs, and we read no system
+ * trust store. */
 static const char *const HANDED_ON[] = {"LD_", "OPENSSL_", "GLIBC_TUNABLES="};
 
 static bool is_handed_on(const char *variable)
