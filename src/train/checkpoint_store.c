@@ -105,6 +105,11 @@ static clo_status open_file(clo_checkpoint_store *store, const char *path, clo_b
     return read_plain(reader, out_plain);
 }
 
+static bool is_damage(clo_status status)
+{
+    return status.code == CLO_CRYPTO || status.code == CLO_FORMAT || status.code == CLO_LIMIT;
+}
+
 static void warn_of(const char *path, clo_status status)
 {
     char text[512];
@@ -112,30 +117,40 @@ static void warn_of(const char *path, clo_status status)
     clo_log(CLO_LOG_WARN, "train", "checkpoint '%s' is passed over: %s", path, text);
 }
 
+/* Takes one of the files into `newest` if it is there and newer. */
+static clo_status consider(clo_checkpoint_store *store, const char *path, clo_buf *newest)
+{
+    if (!clo_file_exists(path)) {
+        return CLO_STATUS_OK;
+    }
+    CLO_AUTO(clo_buf) plain = CLO_BUF_LIMIT(CLO_CHECKPOINT_MAX);
+    CLO_TRY_CTX(open_file(store, path, &plain), "opening '%s'", path);
+    if (clo_checkpoint_generation(clo_buf_span(&plain)) >
+        clo_checkpoint_generation(clo_buf_span(newest))) {
+        clo_buf older = *newest;
+        *newest = plain;
+        plain = older;
+    }
+    return CLO_STATUS_OK;
+}
+
 clo_status clo_checkpoint_store_load(clo_checkpoint_store *store, clo_buf *out_plain)
 {
-    clo_saved_status failure = {.code = CLO_OK};
+    clo_saved_status damage = {.code = CLO_OK};
     CLO_AUTO(clo_buf) newest = CLO_BUF_LIMIT(CLO_CHECKPOINT_MAX);
     for (uint64_t i = 0; i < KEPT; i++) {
         char path[FILE_PATH];
         path_of(store, i, path);
-        if (!clo_file_exists(path)) {
+        clo_status status = consider(store, path, &newest);
+        if (is_damage(status)) {
+            warn_of(path, status);
+            clo_status_save(status, &damage);
             continue;
         }
-        CLO_AUTO(clo_buf) plain = CLO_BUF_LIMIT(CLO_CHECKPOINT_MAX);
-        clo_status status = open_file(store, path, &plain);
-        if (!clo_ok(status)) {
-            warn_of(path, status);
-            clo_status_save(status, &failure);
-        } else if (clo_checkpoint_generation(clo_buf_span(&plain)) >
-                   clo_checkpoint_generation(clo_buf_span(&newest))) {
-            clo_buf kept = newest;
-            newest = plain;
-            plain = kept;
-        }
+        CLO_TRY(status);
     }
-    if (newest.size == 0 && failure.code != CLO_OK) {
-        return clo_status_restore(&failure);
+    if (newest.size == 0 && damage.code != CLO_OK) {
+        return clo_status_restore(&damage);
     }
     clo_put_span(out_plain, clo_buf_span(&newest));
     return clo_buf_check(out_plain);

@@ -43,8 +43,9 @@ clo_status clo_checkpoint_store_prepare(clo_checkpoint_store *store);
 void clo_checkpoint_store_cleanup(clo_checkpoint_store *store);
 
 /* Appends the newest checkpoint's plain form; nothing when there is none. When the newest is
- * damaged the one before it is taken, with a warning in the log; CLO_CRYPTO, CLO_DENIED ... when
- * none of those that are there can be read. */
+ * damaged the one before it is taken, with a warning in the log; CLO_CRYPTO when all that are there
+ * are. What says nothing of the file (no memory, no broker, another job's folder) passes over none.
+ */
 clo_status clo_checkpoint_store_load(clo_checkpoint_store *store, clo_buf *out_plain);
 
 /* Seals the state as its generation and sets state->previous to what was written. */

@@ -82,6 +82,17 @@ const clo_peer *clo_slot_broker(const clo_slot_session *session)
     return &session->broker;
 }
 
+/* A group of one connects to nobody. */
+clo_channel_self clo_slot_self(clo_slot_session *session)
+{
+    return (clo_channel_self){.role = CLO_ROLE_TRAINER, .key = session->key};
+}
+
+clo_channel_rules clo_slot_peer_rules(clo_slot_session *session)
+{
+    return (clo_channel_rules){.peer_class = CLO_PEER_ATTESTED, .arg = session};
+}
+
 clo_status clo_slot_wait_roster(clo_slot_session *session, clo_deadline deadline)
 {
     (void)session;

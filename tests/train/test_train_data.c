@@ -9,6 +9,13 @@
 
 enum { SAMPLES = 6, SIDE = 4, CLASSES = 3 };
 
+static int fail_at = -1;
+
+bool clo_mem_should_fail(void)
+{
+    return fail_at >= 0 && fail_at-- == 0;
+}
+
 typedef sealed_set fixture;
 
 static void fixture_cleanup(fixture *f)
@@ -166,6 +173,24 @@ static void says_what_the_broker_refuses(void)
     T_CODE(open_it(&f, NULL), CLO_CRYPTO);
 }
 
+static void survives_any_failing_allocation(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    int failures = 0;
+    for (int n = 0; n < 2000; n++) {
+        fail_at = n;
+        clo_status status = open_it(&f, NULL);
+        fail_at = -1;
+        if (clo_ok(status)) {
+            break;
+        }
+        T_INT(status.code, CLO_NOMEM);
+        failures++;
+    }
+    T_CHECK(failures > 20 && failures < 2000);
+}
+
 int main(int argc, char **argv)
 {
     static const clo_test tests[] = {
@@ -179,6 +204,7 @@ int main(int argc, char **argv)
         T(refuses_a_file_that_was_sealed_again),
         T(refuses_rows_that_lie),
         T(says_what_the_broker_refuses),
+        T(survives_any_failing_allocation),
     };
     if (!clo_ok(clo_crypto_init())) {
         return 2;

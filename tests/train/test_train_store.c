@@ -10,6 +10,13 @@
 
 #include "checkpoint_store.h"
 
+static int fail_at = -1;
+
+bool clo_mem_should_fail(void)
+{
+    return fail_at >= 0 && fail_at-- == 0;
+}
+
 typedef struct {
     clo_slot_session session;
     clo_manifest manifest;
@@ -186,6 +193,57 @@ static void saves_once_more_while_the_broker_is_away(void)
     T_INT(step, 40);
 }
 
+static void passes_over_nothing_for_a_reason_that_is_not_the_files(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    T_OK(save(&f));
+    T_OK(save(&f));
+    uint64_t step;
+    f.session.away = true;
+    T_CODE(load(&f, &step), CLO_TIMEOUT);
+    f.session.away = false;
+    int failures = 0;
+    for (int n = 0; n < 500; n++) {
+        fail_at = n;
+        clo_status status = load(&f, &step);
+        fail_at = -1;
+        if (clo_ok(status)) {
+            break;
+        }
+        T_INT(status.code, CLO_NOMEM);
+        failures++;
+    }
+    T_CHECK(failures > 5 && failures < 500);
+    T_INT(step, 20);
+}
+
+static void a_save_that_runs_out_of_memory_leaves_what_was_there(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    T_OK(save(&f));
+    int failures = 0;
+    for (int n = 0; n < 500; n++) {
+        uint64_t step;
+        uint64_t before = f.state.step;
+        fail_at = n;
+        clo_status status = save(&f);
+        bool failed = fail_at == -1; /* also when only the next key could not be got */
+        fail_at = -1;
+        T_OK(load(&f, &step));
+        T_INT(step, clo_ok(status) ? f.state.step : before);
+        if (!failed) {
+            break;
+        }
+        T_CHECK(clo_ok(status) || status.code == CLO_NOMEM);
+        f.state.generation -= clo_ok(status) ? 0 : 1;
+        f.state.step = step;
+        failures++;
+    }
+    T_CHECK(failures > 2 && failures < 500);
+}
+
 static void never_seals_two_files_under_one_key(void)
 {
     CLO_AUTO(fixture) f = {0};
@@ -212,6 +270,8 @@ int main(int argc, char **argv)
         T(refuses_the_folder_of_another_job_before_asking_for_a_key),
         T(refuses_a_checkpoint_of_another_key),
         T(saves_once_more_while_the_broker_is_away),
+        T(passes_over_nothing_for_a_reason_that_is_not_the_files),
+        T(a_save_that_runs_out_of_memory_leaves_what_was_there),
         T(never_seals_two_files_under_one_key),
     };
     if (!clo_ok(clo_crypto_init())) {
