@@ -4,8 +4,8 @@
 
 /*
  * broker: the key broker. It holds owners' data keys under a root key, and releases file keys to
- * attested slots when the owner's stored policy, the policy in the file's header, an approval and the
- * slot's evidence all say so.
+ * attested slots when the owner's stored policy, the policy in the file's header, an approval and
+ * the slot's evidence all say so.
  *
  *     attested listener (slots) --\                         /-- store (SQLite, values sealed
  *                                  >-- decision, leases, CA <     under the root key)
@@ -18,21 +18,27 @@
  *     grants nothing.
  *   - A slot has one holder within its lease; a new holder is a new incarnation and a new roster
  *     epoch; silence alone never reassigns a slot.
- *   - A decision is a pure function of documents, verdict and counters (src/broker/decision.h), so it
- *     can be tested without a network.
+ *   - A decision is a pure function of documents, verdict and counters (src/broker/decision.h), so
+ * it can be tested without a network.
  *
- * The state has no freshness anchor yet: the broker says insecure_no_anchor in its hello.
+ * The state has no freshness anchor yet: the broker says insecure_no_anchor in its hello. Whoever
+ * can write the folder can put back an older state; owners see that by the audit head they were
+ * shown last, and nothing prevents it.
  *
- * Threads: clo_broker_serve runs in the calling thread and serves all connections from it; requests
- * are handled one at a time, so the store sees one writer.
+ * Threads: clo_broker_serve returns when *stop is true and every thread of it has ended: one
+ * accepts for each listener, one serves each connection (at most 320), because messages block and a
+ * slow peer must wait alone. Requests are handled one at a time under one lock, which is not held
+ * while the network or the maker of evidence is waited for, so the store sees one writer. Nothing
+ * is cached between requests: the file is the state, and a broker that is stopped at any moment can
+ * go on.
  */
 #include "cloister/kms.h"
 
-/* How the root key is protected; one row a kind in src/broker/root.c. Both kinds make the broker say
- * insecure_root_operator. */
+/* How the root key is protected; one row a kind in src/broker/root.c. Both kinds make the broker
+ * say insecure_root_operator. */
 typedef struct {
-    const char *kind;           /* "file" or "passphrase" */
-    const char *path;           /* file: 32 random bytes, 0600; passphrase: a file holding it, 0600 */
+    const char *kind; /* "file" or "passphrase" */
+    const char *path; /* file: 32 random bytes, 0600; passphrase: a file holding it, 0600 */
 } clo_broker_root;
 
 /* Makes an empty store in `folder` (0700): broker.db, and the identity key sealed under the root
@@ -43,11 +49,11 @@ clo_status clo_broker_init(const char *folder, const clo_broker_root *root);
 typedef struct {
     const char *folder;
     clo_broker_root root;
-    const char *slot_address;   /* attested listener */
-    const char *owner_address;  /* keyed listener */
+    const char *slot_address;  /* attested listener */
+    const char *owner_address; /* keyed listener */
     clo_maker *maker;
-    uint32_t insecure_flags;    /* of the maker; root and anchor flags are added */
-    const volatile bool *stop;  /* true: end */
+    uint32_t insecure_flags;   /* of the maker; root and anchor flags are added */
+    const volatile bool *stop; /* true: end */
     /* Called once both listeners stand, with the addresses they got. May be NULL. */
     void (*ready)(void *arg, const char *slot_address, const char *owner_address,
                   const clo_public_key *identity);

@@ -22,7 +22,8 @@
  *   - Output recipients come from policies alone; with several owners, the ones all of them name.
  *   - The client of a slot holds file keys, never a data key.
  *
- * Threads: documents are plain data; a session belongs to one thread at a time.
+ * Threads: documents are plain data; a session belongs to one thread at a time, except that its
+ * rules may run where connections are accepted.
  */
 #include "cloister/channel.h"
 #include "cloister/seal.h"
@@ -32,10 +33,10 @@
 #define CLO_APPROVAL_TYPE "application/vnd.cloister.approval+json"
 #define CLO_ROSTER_TYPE   "application/vnd.cloister.roster+json"
 
-#define CLO_DOCUMENT_MAX  CLO_SEAL_POLICY_MAX   /* bytes of an envelope */
-#define CLO_SPKI_MAX      128
-#define CLO_NAME_MAX      64
-#define CLO_WORLD_MAX     256
+#define CLO_DOCUMENT_MAX CLO_SEAL_POLICY_MAX /* bytes of an envelope */
+#define CLO_SPKI_MAX     128
+#define CLO_NAME_MAX     64
+#define CLO_WORLD_MAX    256
 
 /* A public key inside a document, as SPKI DER. */
 typedef struct {
@@ -54,9 +55,9 @@ clo_status clo_public_key_id(const clo_public_key *public_key, uint8_t out_id[32
 typedef struct {
     clo_public_key identity;
     clo_appraisal appraisal;
-    clo_anchor anchors[CLO_MAX_ANCHORS];   /* roots named besides the built-in ones */
+    clo_anchor anchors[CLO_MAX_ANCHORS]; /* roots named besides the built-in ones */
     uint32_t anchor_count;
-    uint32_t insecure_accepted;            /* CLO_INSECURE_ bits */
+    uint32_t insecure_accepted; /* CLO_INSECURE_ bits */
 } clo_broker_trust;
 
 /* Whether this build has the simulator; without it no document can name its roots. */
@@ -72,34 +73,37 @@ clo_status clo_broker_trust_write(const char *path, const clo_broker_trust *trus
 /* ---------------------------------------------------------------- policy ---------------------- */
 
 typedef struct {
-    char what[32];                      /* "model", "metrics" (both needed by a job that saves) */
-    clo_public_key recipient;           /* X25519; unset for metrics */
+    char what[32];            /* "model", "metrics" */
+    clo_public_key recipient; /* X25519; unset for metrics */
 } clo_policy_output;
 
+/* Every run shows its loss and accuracy, so a policy without "metrics" lets none run; one without a
+ * "model" that has a recipient lets none run that saves its model. */
+
 typedef struct {
-    clo_public_key owner;               /* must have signed the envelope */
+    clo_public_key owner; /* must have signed the envelope */
     char data_set[CLO_NAME_MAX];
     uint8_t key_id[16];
-    uint64_t version;                   /* 1, 2, ... */
-    uint8_t previous[32];               /* digest of version - 1; zero for 1 */
-    bool supersede;                     /* needed where a newer version loosens */
+    uint64_t version;     /* 1, 2, ... */
+    uint8_t previous[32]; /* digest of version - 1; zero for 1 */
+    bool supersede;       /* needed where a newer version loosens */
     clo_broker_trust broker;
-    bool need_approval;                 /* mode "approved" (default) or "signer" */
-    clo_public_key signers[16];         /* who may sign manifests */
+    bool need_approval;         /* mode "approved" (default) or "signer" */
+    clo_public_key signers[16]; /* who may sign manifests */
     uint32_t signer_count;
-    clo_appraisal appraisal;            /* of the slots that ask */
-    clo_anchor anchors[CLO_MAX_ANCHORS];/* "insecure_simulator": {"roots":[hex]} */
+    clo_appraisal appraisal;             /* of the slots that ask */
+    clo_anchor anchors[CLO_MAX_ANCHORS]; /* "insecure_simulator": {"roots":[hex]} */
     uint32_t anchor_count;
     clo_role roles[CLO_ROLE_COUNT];
     uint32_t role_count;
-    char models[16][CLO_NAME_MAX];      /* architecture names */
+    char models[16][CLO_NAME_MAX]; /* architecture names */
     uint32_t model_count;
     clo_policy_output outputs[16];
     uint32_t output_count;
     uint64_t max_epochs;
-    uint64_t max_releases;              /* file-key requests granted over the policy's life */
+    uint64_t max_releases; /* requests for this key's file keys, over the key's life */
     int64_t until;
-    uint8_t digest[32];                 /* of the payload; set by open */
+    uint8_t digest[32]; /* of the payload; set by open */
 } clo_policy;
 
 clo_status clo_policy_sign(const clo_policy *policy, const clo_key *owner, clo_buf *out_envelope);
@@ -116,40 +120,40 @@ typedef struct {
     uint64_t epochs, batch_size, test_batch_size, seed, log_interval;
     double lr, momentum;
     bool save_model;
-    bool check_parameters;              /* hash parameters on all ranks after every step */
-    uint64_t checkpoint_steps;          /* 0: at epoch ends only */
-    uint64_t max_steps;                 /* 0: no limit; stops (and checkpoints) after so many */
+    bool check_parameters;     /* hash parameters on all ranks after every step */
+    uint64_t checkpoint_steps; /* 0: at epoch ends only */
+    uint64_t max_steps;        /* 0: no limit; stops (and checkpoints) after so many */
 } clo_train_settings;
 
 #define CLO_TRAIN_SETTINGS_INIT                                                                    \
     ((clo_train_settings){10, 64, 1000, 1, 10, 0.01, 0.5, false, false, 0, 0})
 
 typedef struct {
-    char use[16];                       /* "train", "test" */
+    char use[16]; /* "train", "test" */
     clo_public_key owner;
     uint8_t key_id[16];
-    uint8_t index[32];                  /* digest of the index's payload */
-    char split[CLO_NAME_MAX];           /* row prefix in the index: "train" -> train/images ... */
-    char location[512];                 /* path of the index: a hint, the digest decides */
+    uint8_t index[32];        /* digest of the index's payload */
+    char split[CLO_NAME_MAX]; /* row prefix in the index: "train" -> train/images ... */
+    char location[512];       /* path of the index: a hint, the digest decides */
 } clo_manifest_data;
 
 typedef struct {
-    char job[CLO_NAME_MAX];             /* letters, digits, - : in certificates and logs */
+    char job[CLO_NAME_MAX]; /* letters, digits, - : in certificates and logs */
     char model[CLO_NAME_MAX];
     uint32_t world_size;
-    uint32_t lease_s;                   /* of a slot; 10..3600 */
-    uint32_t grace_s;                   /* after the roster expired without a broker */
+    uint32_t lease_s; /* of a slot; 10..3600 */
+    uint32_t grace_s; /* after the roster expired without a broker */
     clo_broker_trust broker;
-    clo_appraisal appraisal;            /* of the job's slots, for each other */
+    clo_appraisal appraisal; /* of the job's slots, for each other */
     clo_anchor anchors[CLO_MAX_ANCHORS];
     uint32_t anchor_count;
     clo_manifest_data data[16];
     uint32_t data_count;
     clo_train_settings train;
-    char host_may_set[16][32];          /* settings the command line may change */
+    char host_may_set[16][32]; /* settings the command line may change */
     uint32_t host_may_set_count;
-    clo_public_key signer;              /* must have signed the envelope */
-    uint8_t digest[32];                 /* of the payload; set by open */
+    clo_public_key signer; /* must have signed the envelope */
+    uint8_t digest[32];    /* of the payload; set by open */
 } clo_manifest;
 
 clo_status clo_manifest_sign(const clo_manifest *manifest, const clo_key *signer,
@@ -202,18 +206,28 @@ clo_status clo_roster_open(clo_span envelope, const clo_public_key *broker,
                            const uint8_t manifest[32], int64_t now, clo_roster *out_roster);
 const clo_roster_row *clo_roster_find(const clo_roster *roster, clo_role role, uint32_t slot);
 
-/* Job certificate extension, critical: OCTET STRING { manifest digest[32] || evidence digest[32] }. */
-#define CLO_JOB_EXTENSION_OID "2.25.193317391437923516317143137514385061329.1"
+/* Job certificate extension, critical: OCTET STRING { manifest digest[32] || evidence digest[32] }.
+ */
+#define CLO_JOB_EXTENSION_OID   "2.25.193317391437923516317143137514385061329.1"
 #define CLO_JOB_CERT_LIFETIME_S 3600
 
 /* The job CA is certified by the broker's identity key; a leaf is the key of an attested enrolment
  * session. Both made by the broker, checked by everyone. */
 clo_status clo_job_ca_make(const clo_key *identity, const clo_key *ca_key, const char *job,
                            int64_t now, clo_cert **out_cert);
-clo_status clo_job_leaf_make(const clo_key *ca_key, const clo_cert *ca, const clo_key *subject,
-                             const char *job, const clo_roster_row *row,
-                             const uint8_t manifest[32], const uint8_t evidence[32], int64_t now,
-                             clo_cert **out_cert);
+
+/* What a leaf is made from; all borrowed during the call. */
+typedef struct {
+    const clo_key *ca_key;
+    const clo_cert *ca;
+    const clo_key *subject;
+    const char *job;
+    const clo_roster_row *row;
+    const uint8_t *manifest; /* digests, 32 bytes each */
+    const uint8_t *evidence;
+} clo_job_leaf_request;
+
+clo_status clo_job_leaf_make(const clo_job_leaf_request *request, int64_t now, clo_cert **out_cert);
 /* Checks leaf <- CA <- identity, times, usages, SAN and extension against job, row and manifest.
  * `row` NULL: any slot (for outputs opened later; then times are not checked either). */
 clo_status clo_job_leaf_check(const clo_cert *leaf, const clo_cert *ca,
@@ -224,7 +238,7 @@ clo_status clo_job_leaf_check(const clo_cert *leaf, const clo_cert *ca,
 
 typedef struct clo_owner_session clo_owner_session;
 
-/* Connects as the keyed owner and demands the pinned broker. */
+/* Connects as the keyed owner and demands the pinned broker. The key must outlive the session. */
 clo_status clo_owner_connect(const char *address, const clo_key *owner,
                              const clo_broker_trust *trust, clo_deadline deadline,
                              clo_owner_session **out_session);
@@ -232,8 +246,8 @@ void clo_owner_close(clo_owner_session *session);
 CLO_DEFINE_AUTO_PTR(clo_owner_session, clo_owner_close);
 
 /* First contact, `kms trust`: verifies fresh evidence of purpose broker-identity over the broker's
- * identity key under the appraisal and anchors in `trust`, and sets trust->identity. `expected` (may
- * be NULL) is an identity learned elsewhere that must match. */
+ * identity key under the appraisal and anchors in `trust`, and sets trust->identity. `expected`
+ * (may be NULL) is an identity learned elsewhere that must match. */
 clo_status clo_owner_trust(const char *address, const clo_key *owner,
                            const clo_public_key *expected, clo_deadline deadline,
                            clo_broker_trust *trust, clo_verdict *out_verdict);
@@ -246,7 +260,8 @@ clo_status clo_owner_put_policy(clo_owner_session *session, clo_span envelope,
 /* The newest policy envelope of a key, appended. CLO_NOTFOUND when there is none. */
 clo_status clo_owner_get_policy(clo_owner_session *session, const uint8_t key_id[16],
                                 clo_deadline deadline, clo_buf *out_envelope);
-/* File keys for sealing, one a header; the caller frees with clo_secret_clear each. */
+/* File keys for sealing, one a header; the caller frees with clo_secret_clear each. A header must
+ * carry the key's newest policy envelope, exactly: else CLO_POLICY. */
 clo_status clo_owner_file_keys(clo_owner_session *session, const clo_span *headers, size_t count,
                                clo_deadline deadline, clo_secret *out_keys);
 clo_status clo_owner_approve(clo_owner_session *session, clo_span approval_envelope,
@@ -265,11 +280,11 @@ typedef struct clo_slot_session clo_slot_session;
 /* What a slot must know about itself to ask. */
 typedef struct {
     const char *broker_address;
-    const char *local_interface;    /* may be NULL */
+    const char *local_interface; /* may be NULL */
     clo_span manifest_envelope;
-    const clo_manifest *manifest;   /* parsed from the envelope */
-    clo_role role;                  /* constant of the command's table row */
-    uint32_t slot;                  /* rank hint */
+    const clo_manifest *manifest; /* parsed from the envelope; both must outlive the session */
+    clo_role role;                /* constant of the command's table row */
+    uint32_t slot;                /* rank hint */
     uint32_t insecure_flags;
     clo_maker *maker;
     clo_mutex *maker_lock;
@@ -284,18 +299,20 @@ clo_status clo_slot_enrol(const clo_slot_options *options, clo_deadline deadline
 void clo_slot_leave(clo_slot_session *session);
 CLO_DEFINE_AUTO_PTR(clo_slot_session, clo_slot_leave);
 
-const clo_roster_row *clo_slot_row(const clo_slot_session *session);    /* ours */
+const clo_roster_row *clo_slot_row(const clo_slot_session *session); /* ours */
 const clo_key *clo_slot_key(const clo_slot_session *session);
-const clo_cert *clo_slot_cert(const clo_slot_session *session);         /* job leaf */
+const clo_cert *clo_slot_cert(const clo_slot_session *session); /* job leaf */
 const clo_cert *clo_slot_ca(const clo_slot_session *session);
-const clo_peer *clo_slot_broker(const clo_slot_session *session);       /* whom we verified */
+const clo_peer *clo_slot_broker(const clo_slot_session *session); /* whom we verified */
 
 /* Waits until the roster has all `world_size` rows of our role; keeps it in the session. */
 clo_status clo_slot_wait_roster(clo_slot_session *session, clo_deadline deadline);
 const clo_roster *clo_slot_roster(const clo_slot_session *session);
-/* Asks for a newer roster and renews lease and certificate at half-life; called between steps. A
- * roster with a lower epoch is refused; *out_changed tells that rows changed. During a broker outage
- * this succeeds until the roster's expiry plus grace. */
+/* Asks for a newer roster and renews lease and certificate at half-life; called between steps, and
+ * cheap: it asks every two seconds at most. A roster with a lower epoch is refused; *out_changed
+ * tells that rows changed. CLO_DENIED when our own row has gone (evicted, or another holder).
+ * During a broker outage this succeeds until the roster's expiry plus grace, and connects again
+ * when it can, with the same key and incarnation. */
 clo_status clo_slot_upkeep(clo_slot_session *session, clo_deadline deadline, bool *out_changed);
 
 /* File keys for reading, one a header (owners' data and the job's own checkpoints), in one
@@ -305,22 +322,24 @@ clo_status clo_slot_file_keys(clo_slot_session *session, const clo_span *headers
 /* The key id of the job's own data key, for checkpoint headers. */
 void clo_slot_job_key_id(const clo_slot_session *session, uint8_t out_key_id[16]);
 
-/* Recipients of an output, from the owners' policies. The caller frees each key. CLO_DENIED when the
- * policies have none in common. */
+/* Recipients of an output, from the owners' policies. The caller frees each key. CLO_DENIED when
+ * the policies have none in common. */
 clo_status clo_slot_recipients(clo_slot_session *session, const char *what, clo_deadline deadline,
                                clo_key **out_keys, size_t max, size_t *out_count);
 
 /* Rules for connections between slots of this job: expectation from manifest and roster, admission
- * by job certificate and roster row. `peer_slot` CLO_SLOT_NONE: any slot of our role (accepting).
- * `arg` of the rules is the session, which must outlive the channel. */
+ * by job certificate and roster row. They admit any other slot of our role; who connects to a
+ * certain rank compares clo_channel_peer()->hello.slot with it. `arg` of the rules is the session,
+ * which must outlive the channel; they may run in another thread than the session's. A self holds
+ * the newest job certificate: take a new one for connections made after a renewal. */
 clo_channel_rules clo_slot_peer_rules(clo_slot_session *session);
 clo_channel_self clo_slot_self(clo_slot_session *session);
 
 /* ---------------------------------------------------------------- protocol -------------------- */
 
-/* The operations, by number on the wire. A request is u16 op, u64 counter, body; an answer u32 code,
- * text, body. The layouts stand in kms_protocol.h. Request id = SHA-256(session id || counter): a
- * retry gets the same decision and does not count twice. */
+/* The operations, by number on the wire. A request is u16 op, u64 counter, body; an answer u32
+ * code, text, body. The layouts stand in kms_protocol.h. Request id = SHA-256(session id ||
+ * counter): a retry gets the same decision and does not count twice. */
 typedef enum {
     CLO_OP_OWNER_IDENTITY = 1,
     CLO_OP_OWNER_MAKE_KEY,

@@ -3,8 +3,8 @@
 #define CLOISTER_KMS_PROTOCOL_H
 
 /*
- * The protocol between the key broker and those who ask it: one message each way over a channel that
- * has passed its gate. Both ends use these functions, so there is one reading of the bytes.
+ * The protocol between the key broker and those who ask it: one message each way over a channel
+ * that has passed its gate. Both ends use these functions, so there is one reading of the bytes.
  *
  *     request   op u16 | counter u64 | body             answer   code u32 | text var | body
  *
@@ -26,31 +26,32 @@
  *     recipients       slot   what var                     list of SPKIs
  *     leave            slot   -                            -
  *
- * A var is a u32 length and the bytes; a list is a u32 count and so many vars. Certificates are DER.
+ * A var is a u32 length and the bytes; a list is a u32 count and so many vars. Certificates are
+ * DER.
  *
- * Counters start at 1 and grow by one. The broker answers the counter that follows the last one, and
- * the last one again with the answer it gave (same bytes, nothing counted twice); any other counter,
- * and another request under the last counter, is refused. The request's id in the audit log is
- * SHA-256(session id || counter).
+ * Counters start at 1 and grow by one. The broker answers the counter that follows the last one,
+ * and the last one again with the answer it gave (same bytes, nothing counted twice); any other
+ * counter, and another request under the last counter, is refused. The request's id in the audit
+ * log is SHA-256(session id || counter).
  *
- * Refusals carry the reason as text: who hears it has been attested or is a known owner. Failures of
- * the broker itself carry none.
+ * Refusals carry the reason as text: who hears it has been attested or is a known owner. Failures
+ * of the broker itself carry none.
  *
  * Threads: pure. Spans read borrow from the message.
  */
 #include "cloister/kms.h"
 
-#define CLO_KMS_LIST_MAX 256        /* entries of a list */
-#define CLO_KMS_TEXT_MAX 512        /* bytes of an answer's text that are kept */
-#define CLO_KMS_CERT_MAX 8192
+#define CLO_KMS_LIST_MAX   256 /* entries of a list */
+#define CLO_KMS_TEXT_MAX   512 /* bytes of an answer's text that are kept */
+#define CLO_KMS_CERT_MAX   8192
 #define CLO_KMS_ROSTER_MAX (256 * 1024)
-#define CLO_KMS_LINES_MAX (4u << 20)
-#define CLO_FILE_KEY_SIZE 32
+#define CLO_KMS_LINES_MAX  (4u << 20)
+#define CLO_FILE_KEY_SIZE  32
 
 typedef struct {
     clo_op op;
     const char *name;
-    bool keyed;                     /* asked by owners; else by slots */
+    bool keyed; /* asked by owners; else by slots */
 } clo_op_row;
 
 /* NULL for a number that is no operation. */
@@ -94,7 +95,7 @@ void clo_identity_answer_write(const clo_identity_answer *answer, clo_buf *out);
 clo_status clo_identity_answer_parse(clo_span body, clo_identity_answer *out_answer);
 
 typedef struct {
-    uint64_t next;                  /* 0: no more */
+    uint64_t next; /* 0: no more */
     uint8_t head[32];
     clo_span lines;
 } clo_audit_answer;
@@ -104,7 +105,7 @@ clo_status clo_audit_answer_parse(clo_span body, clo_audit_answer *out_answer);
 
 typedef struct {
     uint32_t slot;
-    clo_span spki;                  /* of the connection's key, whose id both ends know */
+    clo_span spki; /* of the connection's key, whose id both ends know */
     clo_span manifest;
 } clo_enrol_request;
 

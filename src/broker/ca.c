@@ -73,8 +73,16 @@ clo_status clo_ca_leaf(clo_caller *caller, const clo_manifest *manifest, const c
     CLO_TRY(load_ca_key(caller->broker->store, manifest->digest, &ca_key));
     CLO_TRY(clo_cert_parse_der(clo_buf_span(&job->ca), &ca));
     CLO_TRY(clo_public_key_load(&caller->peer_key, &subject));
-    CLO_TRY(clo_job_leaf_make(ca_key, ca, subject, manifest->job, &slot->row, manifest->digest,
-                              slot->evidence, clo_clock_utc(), &leaf));
+    clo_job_leaf_request request = {
+        .ca_key = ca_key,
+        .ca = ca,
+        .subject = subject,
+        .job = manifest->job,
+        .row = &slot->row,
+        .manifest = manifest->digest,
+        .evidence = slot->evidence,
+    };
+    CLO_TRY(clo_job_leaf_make(&request, clo_clock_utc(), &leaf));
     clo_put_span(out_der, clo_cert_der(leaf));
     return clo_buf_check(out_der);
 }

@@ -52,22 +52,21 @@ clo_status clo_job_ca_make(const clo_key *identity, const clo_key *ca_key, const
     return clo_cert_make(&request, out_cert);
 }
 
-clo_status clo_job_leaf_make(const clo_key *ca_key, const clo_cert *ca, const clo_key *subject,
-                             const char *job, const clo_roster_row *row, const uint8_t manifest[32],
-                             const uint8_t evidence[32], int64_t now, clo_cert **out_cert)
+clo_status clo_job_leaf_make(const clo_job_leaf_request *request, int64_t now, clo_cert **out_cert)
 {
     char cn[64];
     char uri[CLO_NAME_MAX + 64];
     uint8_t extension[2 + EXTENSION_SIZE] = {DER_OCTETS, EXTENSION_SIZE};
+    const clo_roster_row *row = request->row;
     snprintf(cn, sizeof cn, "cloister %s %u", clo_role_name(row->role), row->slot);
-    leaf_uri(job, row, uri, sizeof uri);
-    memcpy(extension + 2, manifest, 32);
-    memcpy(extension + 2 + 32, evidence, 32);
-    clo_cert_request request = {
+    leaf_uri(request->job, row, uri, sizeof uri);
+    memcpy(extension + 2, request->manifest, 32);
+    memcpy(extension + 2 + 32, request->evidence, 32);
+    clo_cert_request cert = {
         .subject_cn = cn,
-        .subject_key = subject,
-        .issuer_key = ca_key,
-        .issuer_cert = ca,
+        .subject_key = request->subject,
+        .issuer_key = request->ca_key,
+        .issuer_cert = request->ca,
         .not_before = now - BACKDATE_S,
         .not_after = now + CLO_JOB_CERT_LIFETIME_S,
         .uri = uri,
@@ -76,7 +75,7 @@ clo_status clo_job_leaf_make(const clo_key *ca_key, const clo_cert *ca, const cl
         .extension_value = CLO_SPAN_OF(extension),
         .extension_critical = true,
     };
-    return clo_cert_make(&request, out_cert);
+    return clo_cert_make(&cert, out_cert);
 }
 
 static clo_status check_chain(const clo_cert *leaf, const clo_cert *ca,

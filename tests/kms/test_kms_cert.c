@@ -27,9 +27,9 @@ static job make_job(void)
     j.ca_key = rig_key(CLO_KEY_P256);
     j.key = rig_key(CLO_KEY_P256);
     rig_must(clo_job_ca_make(rig_keys.identity, j.ca_key, j.manifest.job, j.now, &j.ca), "CA");
-    rig_must(clo_job_leaf_make(j.ca_key, j.ca, j.key, j.manifest.job, &j.row, j.manifest.digest,
-                               evidence, j.now, &j.leaf),
-             "leaf");
+    clo_job_leaf_request leaf = {j.ca_key,          j.ca,    j.key, j.manifest.job, &j.row,
+                                 j.manifest.digest, evidence};
+    rig_must(clo_job_leaf_make(&leaf, j.now, &j.leaf), "leaf");
     return j;
 }
 
@@ -122,8 +122,9 @@ static void refuses_to_mix_leaf_and_ca(void)
     T_CHECK(!clo_ok(check(&j)));
     j.leaf = leaf;
     clo_cert *below = NULL;
-    T_OK(clo_job_leaf_make(j.key, j.leaf, rig_keys.stranger, j.manifest.job, &j.row,
-                           j.manifest.digest, evidence, j.now, &below));
+    clo_job_leaf_request request = {
+        j.key, j.leaf, rig_keys.stranger, j.manifest.job, &j.row, j.manifest.digest, evidence};
+    T_OK(clo_job_leaf_make(&request, j.now, &below));
     T_CHECK(!clo_ok(clo_job_leaf_check(below, j.leaf, &j.identity, &j.manifest, &j.row, j.now)));
     clo_cert_free(below);
     free_job(&j);

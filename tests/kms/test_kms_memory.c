@@ -54,8 +54,9 @@ static clo_status walk_certificates(void)
     int64_t now = clo_clock_utc();
     CLO_TRY(clo_key_generate(CLO_KEY_P256, &ca_key));
     CLO_TRY(clo_job_ca_make(rig_keys.identity, ca_key, manifest.job, now, &ca));
-    CLO_TRY(clo_job_leaf_make(ca_key, ca, ca_key, manifest.job, &row, manifest.digest, evidence,
-                              now, &leaf));
+    clo_job_leaf_request request = {ca_key,          ca,      ca_key, manifest.job, &row,
+                                    manifest.digest, evidence};
+    CLO_TRY(clo_job_leaf_make(&request, now, &leaf));
     return clo_job_leaf_check(leaf, ca, &identity, &manifest, &row, now);
 }
 
