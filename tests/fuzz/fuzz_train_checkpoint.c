@@ -11,8 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { RESULTS = 3, MANIFEST_AT = 22 };
 
-static clo_status make_store(clo_store **out_store)
+static clo_status start(clo_store **out_store)
 {
+    CLO_TRY(clo_crypto_init());
     CLO_AUTO_PTR(clo_graph) graph = NULL;
     CLO_TRY(clo_graph_new(&graph));
     (void)clo_graph_param(graph, "w", CLO_SHAPE(2, 3), CLO_INIT_ZERO);
@@ -26,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     clo_epoch_result results[RESULTS];
     uint8_t manifest[32] = {0};
     clo_train_state state = {.results = results, .result_capacity = RESULTS, .batch_size = 64};
-    if (store == NULL && !clo_ok(make_store(&store))) {
+    if (store == NULL && !clo_ok(start(&store))) {
         return 0;
     }
     if (size >= MANIFEST_AT + sizeof manifest) {
