@@ -30,7 +30,6 @@ clo_status clo_broker_init(const char *folder, const clo_broker_root *root)
 {
     CLO_AUTO_PTR(clo_store) store = NULL;
     CLO_TRY(clo_store_create(folder, root, &store));
-    CLO_TRY(clo_store_begin(store));
     CLO_TRY(put_identity(store)); /* closing the store rolls back */
     return clo_store_commit(store);
 }

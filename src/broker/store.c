@@ -61,11 +61,9 @@ static clo_status get_meta(clo_sql *sql, const char *name, clo_buf *out)
 static clo_status write_meta(clo_sql *sql, const char *kind, const uint8_t *salt)
 {
     const uint8_t version = STORE_VERSION;
-    CLO_TRY(clo_sql_begin(sql));
     CLO_TRY(put_meta(sql, "version", CLO_SPAN(&version, 1)));
     CLO_TRY(put_meta(sql, "root", clo_span_of_str(kind)));
-    CLO_TRY(put_meta(sql, "salt", CLO_SPAN(salt, CLO_ROOT_SALT_SIZE)));
-    return clo_sql_commit(sql);
+    return put_meta(sql, "salt", CLO_SPAN(salt, CLO_ROOT_SALT_SIZE));
 }
 
 clo_status clo_store_create(const char *folder, const clo_broker_root *root, clo_store **out_store)
@@ -76,11 +74,9 @@ clo_status clo_store_create(const char *folder, const clo_broker_root *root, clo
     CLO_CHECK(store != NULL, CLO_NOMEM, "no memory for the broker's store");
     CLO_TRY(clo_dir_make(folder, 0700));
     CLO_TRY(clo_path_join(path, sizeof path, folder, STORE_FILE));
-    CLO_CHECK(!clo_file_exists(path), CLO_EXISTS, "there is a broker's store in '%s' already",
-              folder);
+    CLO_TRY(clo_sql_create(path, &store->sql));
     CLO_TRY(clo_random_salt(salt));
     CLO_TRY(derive(root, true, salt, &store->aead));
-    CLO_TRY(clo_sql_create(path, &store->sql));
     CLO_TRY(write_meta(store->sql, root->kind, salt));
     *out_store = CLO_TAKE(store);
     return CLO_STATUS_OK;

@@ -38,6 +38,7 @@ typedef enum {
 
 typedef struct clo_store clo_store;
 
+/* Begins a transaction, which the caller fills (at least with the identity) and commits. */
 clo_status clo_store_create(const char *folder, const clo_broker_root *root, clo_store **out_store);
 /* CLO_CRYPTO when the root key is not the store's. */
 clo_status clo_store_open(const char *folder, const clo_broker_root *root, clo_store **out_store);

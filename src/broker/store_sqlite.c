@@ -13,6 +13,7 @@
 #include "store_sqlite.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #define BUSY_MS   5000
 #define VALUE_MAX (4 << 20)
@@ -120,15 +121,23 @@ clo_status clo_sql_open(const char *path, bool read_only, clo_sql **out_sql)
     return CLO_STATUS_OK;
 }
 
+/* A making that was interrupted left an empty file, which is as good as none. */
+static bool holds_something(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && info.st_size > 0;
+}
+
 clo_status clo_sql_create(const char *path, clo_sql **out_sql)
 {
-    CLO_CHECK(!clo_file_exists(path), CLO_EXISTS, "there is a broker's store at '%s' already",
+    CLO_CHECK(!holds_something(path), CLO_EXISTS, "there is a broker's store at '%s' already",
               path);
     CLO_AUTO_PTR(clo_sql) sql = clo_alloc(sizeof *sql);
     CLO_CHECK(sql != NULL, CLO_NOMEM, "no memory for the broker's store");
     /* An empty file is an empty database; made by us, so that its mode is ours. */
     CLO_TRY(clo_file_write(path, 0600, CLO_SPAN_EMPTY));
     CLO_TRY_CTX(open_file(path, false, sql), "'%s'", path);
+    CLO_TRY_CTX(clo_sql_begin(sql), "'%s'", path);
     CLO_TRY_CTX(run_text(sql, schema, "making"), "'%s'", path);
     CLO_TRY_CTX(prepare_all(sql), "'%s'", path);
     *out_sql = CLO_TAKE(sql);

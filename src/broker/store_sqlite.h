@@ -43,7 +43,8 @@ typedef struct {
 
 typedef clo_status (*clo_sql_row_fn)(void *arg, const clo_sql_value *columns);
 
-/* Makes the file (0600) and its tables; CLO_EXISTS when there is a file. */
+/* Makes the file (0600) and its tables in a transaction that the caller goes on with and commits,
+ * so that a store is whole or empty. CLO_EXISTS when there is a file that is not empty. */
 clo_status clo_sql_create(const char *path, clo_sql **out_sql);
 clo_status clo_sql_open(const char *path, bool read_only, clo_sql **out_sql);
 void clo_sql_close(clo_sql *sql);

@@ -202,6 +202,23 @@ static void keeps_nothing_of_a_transaction_that_did_not_commit(void)
     clo_store_close(store);
 }
 
+static void makes_a_store_whole_or_not_at_all(void)
+{
+    char folder[600];
+    char root_path[700];
+    clo_store *store = NULL;
+    T_OK(clo_dir_make_temp(clo_test_folder(), folder, sizeof folder));
+    snprintf(root_path, sizeof root_path, "%s.root", folder);
+    clo_broker_root root = {"file", root_path};
+    T_OK(clo_store_create(folder, &root, &store));
+    clo_store_close(store); /* as a crash would, before the identity was there */
+    T_CHECK(!clo_ok(clo_store_open(folder, &root, &store)));
+    T_OK(clo_broker_init(folder, &root));
+    T_CODE(clo_broker_init(folder, &root), CLO_EXISTS);
+    T_OK(clo_store_open(folder, &root, &store));
+    clo_store_close(store);
+}
+
 /* ---- records */
 
 static void keeps_records_and_counters(void)
@@ -247,6 +264,7 @@ int main(int argc, char **argv)
         T(refuses_a_value_moved_to_another_record),
         T(never_writes_a_secret_in_clear),
         T(keeps_nothing_of_a_transaction_that_did_not_commit),
+        T(makes_a_store_whole_or_not_at_all),
         T(keeps_records_and_counters),
     };
     rig_must(clo_crypto_init(), "crypto");
