@@ -122,17 +122,23 @@ clo_status clo_store_new(const clo_graph *graph, clo_store **out_store)
     return CLO_STATUS_OK;
 }
 
+/* A trained model may be as secret as its data, and gradients tell of the last batch. */
+static void span_free(float *span, size_t count)
+{
+    if (span != NULL) {
+        clo_wipe(span, count * sizeof *span);
+    }
+    clo_free(span);
+}
+
 void clo_store_free(clo_store *store)
 {
     if (store == NULL) {
         return;
     }
-    if (store->values != NULL) { /* a trained model may be as secret as its data */
-        clo_wipe(store->values, store->size * sizeof *store->values);
-    }
-    clo_free(store->values);
-    clo_free(store->gradients);
-    clo_free(store->momentum);
+    span_free(store->values, store->size);
+    span_free(store->gradients, store->size);
+    span_free(store->momentum, store->size);
     clo_arena_release(&store->arena);
     clo_free(store);
 }
