@@ -99,7 +99,7 @@ static clo_status place(train_state *state)
     return CLO_STATUS_OK;
 }
 
-static clo_status count_ranks(train_state *state)
+static clo_status count_ranks(train_state *state, bool given_rank)
 {
     const cmd_train_settings *s = state->settings;
     uint32_t world = state->manifest->world_size;
@@ -110,6 +110,9 @@ static clo_status count_ranks(train_state *state)
     CLO_CHECK(!state->hints.has_world || state->hints.world == world, CLO_INVALID,
               "the launcher (%s) says world size %u, the job's is %u", state->hints.launcher,
               state->hints.world, world);
+    CLO_CHECK(!state->hints.has_world || s->nproc || !given_rank || s->rank == state->hints.rank,
+              CLO_INVALID, "--rank is %llu, the launcher (%s) says %u", (unsigned long long)s->rank,
+              state->hints.launcher, state->hints.rank);
     state->ranks = s->nproc ? (uint32_t)s->nproc : 1;
     state->first_rank = state->hints.has_world && !s->nproc ? state->hints.rank : (uint32_t)s->rank;
     return CLO_STATUS_OK;
@@ -303,8 +306,7 @@ static clo_status run_ranks(train_state *state)
         status = start_rank(state, i, &processes[i]);
     }
     if (clo_ok(status)) {
-        status =
-            clo_process_group_run(processes, state->ranks, &group, clo_deadline_in(INT64_MAX / 4));
+        status = cli_tee_group_run(processes, state->ranks, &group, clo_deadline_in(INT64_MAX / 4));
     }
     for (uint32_t i = 0; i < state->ranks; i++) {
         clo_process_stop(processes[i], 2000);
@@ -337,7 +339,7 @@ static clo_status prepare(train_state *state, const cli_command *command,
     }
     CLO_TRY(cli_train_flags_match(command, arguments, &state->settings->train, state->manifest,
                                   &state->arena, &state->set));
-    CLO_TRY(count_ranks(state));
+    CLO_TRY(count_ranks(state, cli_given(command, arguments, "rank")));
     state->progress.epochs = state->manifest->train.epochs;
     state->terminal = cli_is_terminal(STDERR_FILENO) && !state->settings->json;
     CLO_TRY(open_events(state));

@@ -15,10 +15,10 @@ typedef struct {
 } exit_row;
 
 static const exit_row EXIT_CODES[] = {
-    {CLO_OK, 0},     {CLO_INVALID, 2},  {CLO_UNSUPPORTED, 2}, {CLO_ATTEST, 3},
-    {CLO_POLICY, 3}, {CLO_DENIED, 3},   {CLO_CRYPTO, 4},      {CLO_FORMAT, 4},
-    {CLO_LIMIT, 4},  {CLO_NUMERIC, 4},  {CLO_EOF, 4},         {CLO_TIMEOUT, 5},
-    {CLO_CLOSED, 5}, {CLO_CANCELED, 5}, {CLO_NOTFOUND, 6},    {CLO_EXISTS, 6},
+    {CLO_OK, 0},      {CLO_INVALID, 2},  {CLO_DENIED, 3},      {CLO_CRYPTO, 4},
+    {CLO_TIMEOUT, 5}, {CLO_NOTFOUND, 6}, {CLO_UNSUPPORTED, 2}, {CLO_ATTEST, 3},
+    {CLO_POLICY, 3},  {CLO_FORMAT, 4},   {CLO_LIMIT, 4},       {CLO_NUMERIC, 4},
+    {CLO_EOF, 4},     {CLO_CLOSED, 5},   {CLO_CANCELED, 5},    {CLO_EXISTS, 6},
 };
 
 int cli_exit_code(int32_t code)
@@ -29,6 +29,16 @@ int cli_exit_code(int32_t code)
         }
     }
     return 1;
+}
+
+clo_code cli_code_of_exit(int exit_code)
+{
+    for (size_t i = 0; i < sizeof EXIT_CODES / sizeof *EXIT_CODES; i++) {
+        if (EXIT_CODES[i].exit_code == exit_code) {
+            return (clo_code)EXIT_CODES[i].code;
+        }
+    }
+    return CLO_IO;
 }
 
 static size_t option_count(const cli_command *command)

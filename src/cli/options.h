@@ -68,9 +68,11 @@ int cli_main(const char *program, const cli_command *table, int argc, char **arg
 /* True if the option of this name was given. */
 bool cli_given(const cli_command *command, const cli_arguments *arguments, const char *name);
 
-/* The documented exit codes (docs/guide/exit-codes in the manual page): 0 done, 1 failed, 2 wrong
+/* The documented exit codes (README.md): 0 done, 1 failed, 2 wrong
  * use, 3 refused (evidence, policy, broker), 4 data or signature damaged, 5 timed out or connection
  * lost, 6 not found or already there. */
 int cli_exit_code(int32_t code);
+/* The first code of the row: for what a child process ended with. */
+clo_code cli_code_of_exit(int exit_code);
 
 #endif

@@ -91,5 +91,9 @@ clo_status tee_broker_serve(const cli_command *command, const void *settings,
         .ready = tell_ready,
     };
     CLO_TRY(parse_root(s->root, kind, &options.root));
+    clo_log(CLO_LOG_WARN, "start", "insecure_root_operator: who can read '%s' can read every key",
+            options.root.path);
+    clo_log(CLO_LOG_WARN, "start",
+            "insecure_no_anchor: an older copy of the store put back is not noticed");
     return clo_broker_serve(&options);
 }

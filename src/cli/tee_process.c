@@ -51,6 +51,38 @@ clo_status cli_tee_environment(clo_arena *arena, const char *const **out_environ
     return CLO_STATUS_OK;
 }
 
+typedef struct {
+    const clo_process_group_options *options;
+    int code;
+} group_end;
+
+static void pass_line(void *arg, size_t process, clo_stream stream, clo_span line)
+{
+    const clo_process_group_options *options = ((group_end *)arg)->options;
+    options->line(options->arg, process, stream, line);
+}
+
+static void note_code(void *arg, size_t process, int exit_code)
+{
+    group_end *end = arg;
+    (void)process;
+    end->code = end->code ? end->code : exit_code;
+}
+
+clo_status cli_tee_group_run(clo_process **processes, size_t count,
+                             const clo_process_group_options *options, clo_deadline deadline)
+{
+    group_end end = {options, 0};
+    clo_process_group_options group = *options;
+    group.line = pass_line;
+    group.ended = note_code;
+    group.arg = &end;
+    clo_status status = clo_process_group_run(processes, count, &group, deadline);
+    CLO_CHECK(status.code != CLO_DENIED, cli_code_of_exit(end.code),
+              "cloister-tee ended with code %d", end.code);
+    return status;
+}
+
 clo_status cli_tee_run(const char *tee, const char *const *words,
                        void (*line)(void *arg, size_t process, clo_stream stream, clo_span line),
                        void *arg, clo_deadline deadline)
@@ -63,7 +95,7 @@ clo_status cli_tee_run(const char *tee, const char *const *words,
     CLO_AUTO_PTR(clo_process) process = NULL;
     CLO_TRY(clo_process_start(&options, &process));
     clo_process_group_options group = {.line = line, .stop = &cli_stop, .arg = arg};
-    return clo_process_group_run(&process, 1, &group, deadline);
+    return cli_tee_group_run(&process, 1, &group, deadline);
 }
 
 const clo_json *cli_tee_event(clo_span line, clo_arena *arena, clo_span *out_name)

@@ -15,8 +15,12 @@ clo_status cli_tee_maker(const char *given, char *out_maker, size_t size);
  * are handed on, so that the role itself refuses them by name instead of being run beside them. */
 clo_status cli_tee_environment(clo_arena *arena, const char *const **out_environment);
 
-/* Runs one cloister-tee to its end; `line` gets what it prints, its standard error goes to ours.
- * CLO_DENIED when it ended with an error, which it has told there. */
+/* The status of a group of cloister-tee processes: CLO_OK, or the code that the first failed one's
+ * exit code stands for; it has told the reason itself. */
+clo_status cli_tee_group_run(clo_process **processes, size_t count,
+                             const clo_process_group_options *options, clo_deadline deadline);
+
+/* Runs one cloister-tee to its end; `line` gets what it prints, its standard error goes to ours. */
 clo_status cli_tee_run(const char *tee, const char *const *words,
                        void (*line)(void *arg, size_t process, clo_stream stream, clo_span line),
                        void *arg, clo_deadline deadline);

@@ -17,6 +17,8 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
+# Set on some machines for other programs; a TEE role would refuse to start with them.
+unset SSL_CERT_DIR SSL_CERT_FILE
 cd "$work" || exit 1
 
 # ok NAME COMMAND...: one point; the command's output is shown when it fails.

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/rig.sh"
 need_simulator
 
-check "quoting needs the quoting process" 3 'reaching the quoting process' cloister attest quote \
+check "quoting needs the quoting process" 6 'reaching the quoting process' cloister attest quote \
     --maker "sim:$work/nowhere/qe.sock"
 start_default_vendor
 check "a vendor is made once" 6 . cloister attest sim-init
@@ -37,7 +37,7 @@ check "years before it is not valid yet" 3 'NOT_YET_VALID' \
     cloister attest verify quote.json --simulator-root "$SIM" --at 2020-01-01T00:00:00Z
 check "a time that is none is wrong" 4 "option '--at'" \
     cloister attest verify quote.json --at yesterday
-check "too much data is refused" 3 . cloister attest quote --data "$(printf '00%.0s' {1..65})"
+check "too much data is refused" 4 . cloister attest quote --data "$(printf '00%.0s' {1..65})"
 
 conditions() { # conditions TEE MEASUREMENT
     printf '{"tees":[%s],"measurements":[%s],"tcb_statuses":["UpToDate"]}' "$1" "$2"

@@ -65,9 +65,9 @@ refused "a job signed by somebody the policy does not name" 'sign' 3 train other
 
 # Sealed files: what an index pins cannot be swapped, left out or added to.
 cp -r sealed swapped && mv swapped/test/images.sealed swapped/t && mv swapped/test/labels.sealed swapped/test/images.sealed && mv swapped/t swapped/test/labels.sealed
-refused "swapped files of the index" 'cloister-tee: ' 3 train job.dsse --dry-run --test-index swapped/data.index
+refused "swapped files of the index" 'not the one that the index names' 3 train job.dsse --dry-run --test-index swapped/data.index
 cp -r sealed missing && rm missing/test/labels.sealed
-refused "a missing file of the index" 'labels' 3 train job.dsse --dry-run --test-index missing/data.index
+refused "a missing file of the index" 'labels.sealed' 6 train job.dsse --dry-run --test-index missing/data.index
 seal_data policy.dsse extra/data.index
 refused "another index of the same owner and key" 'index' 3 train job.dsse --dry-run --test-index extra/data.index
 ok "control: an untouched copy" bash -c "cp -r sealed copy && timeout 60 $cloister train job.dsse --dry-run --out tries --broker $slots --maker sim:vendor/qe.sock --test-index copy/data.index --train-index copy/data.index"
@@ -75,8 +75,8 @@ ok "control: an untouched copy" bash -c "cp -r sealed copy && timeout 60 $cloist
 # Another broker of the same code is not the pinned one.
 first_slots=$slots first_owners=$owners
 start_broker second
-refused "another broker of the same code, by a slot" 'identity|issued' 3 train job.dsse --dry-run --timeout 5
-refused "another broker of the same code, by an owner" 'identity|issued' 3 "$cloister" kms key x --owner owner.key --broker "$owners"
+refused "another broker of the same code, by a slot" 'not accepted' 3 train job.dsse --dry-run --timeout 5
+refused "another broker of the same code, by an owner" 'not the one that is pinned' 4 "$cloister" kms key x --owner owner.key --broker "$owners"
 slots=$first_slots owners=$first_owners
 ok "control: the pinned broker" train job.dsse --dry-run --out tries
 
