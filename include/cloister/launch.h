@@ -73,11 +73,14 @@ CLO_DEFINE_AUTO_PTR(clo_process, clo_process_end);
 
 typedef enum { CLO_STREAM_OUT, CLO_STREAM_ERR } clo_stream;
 
+/* One line of a process, without its newline. */
+typedef void (*clo_line_fn)(void *arg, size_t process, clo_stream stream, clo_span line);
+
 /* Reads lines from several processes until all have ended. Lines are at most 64 KiB, without the
  * newline. When one process ends with an error the others get `grace_ms` to end by themselves (they
  * learn of it through their connections), then SIGTERM. */
 typedef struct {
-    void (*line)(void *arg, size_t process, clo_stream stream, clo_span line);
+    clo_line_fn line;
     void (*ended)(void *arg, size_t process, int exit_code); /* may be NULL */
     const volatile bool *stop;                               /* true: SIGTERM to all */
     int64_t grace_ms;

@@ -83,9 +83,8 @@ clo_status cli_tee_group_run(clo_process **processes, size_t count,
     return status;
 }
 
-clo_status cli_tee_run(const char *tee, const char *const *words,
-                       void (*line)(void *arg, size_t process, clo_stream stream, clo_span line),
-                       void *arg, clo_deadline deadline)
+clo_status cli_tee_run(const char *tee, const char *const *words, clo_line_fn line, void *arg,
+                       clo_deadline deadline)
 {
     char path[1024];
     CLO_TRY(cli_tee_path(tee, path, sizeof path));

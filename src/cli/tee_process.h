@@ -21,9 +21,8 @@ clo_status cli_tee_group_run(clo_process **processes, size_t count,
                              const clo_process_group_options *options, clo_deadline deadline);
 
 /* Runs one cloister-tee to its end; `line` gets what it prints, its standard error goes to ours. */
-clo_status cli_tee_run(const char *tee, const char *const *words,
-                       void (*line)(void *arg, size_t process, clo_stream stream, clo_span line),
-                       void *arg, clo_deadline deadline);
+clo_status cli_tee_run(const char *tee, const char *const *words, clo_line_fn line, void *arg,
+                       clo_deadline deadline);
 
 /* Parses an event line. NULL (and no error) for a line that is no event. Lives in `arena`. */
 const clo_json *cli_tee_event(clo_span line, clo_arena *arena, clo_span *out_name);
