@@ -95,6 +95,7 @@ static clo_status all_reduce_step(clo_group *group, const cut *c, uint32_t step,
 static clo_status all_reduce(clo_group *group, const cut *c, clo_reduce_fn reduce)
 {
     clo_deadline deadline = clo_deadline_in(group->step_timeout_ms);
+    group->sequence++;
     for (uint32_t step = 0; step < 2 * (group->world - 1); step++) {
         CLO_TRY(all_reduce_step(group, c, step, reduce, deadline));
     }
@@ -125,6 +126,7 @@ static clo_status broadcast(clo_group *group, uint32_t root, const stream *s)
     clo_deadline deadline = clo_deadline_in(group->step_timeout_ms);
     clo_comm_lead lead = {
         .kind = CLO_COMM_BROADCAST, .count = s->size, .element_size = 1, .root = root};
+    group->sequence++;
     uint32_t lag = s->receives ? 1 : 0; /* what is sent is one piece behind what comes */
     for (uint32_t turn = 0; turn < s->pieces + lag; turn++) {
         clo_ring_step pass = {.sends = s->sends && turn >= lag,
@@ -149,6 +151,7 @@ static clo_status broadcast(clo_group *group, uint32_t root, const stream *s)
 clo_status clo_collective_barrier(clo_group *group, clo_deadline deadline)
 {
     clo_comm_lead lead = {.kind = CLO_COMM_BARRIER};
+    group->sequence++;
     for (uint32_t step = 0; step < group->world - 1; step++) {
         clo_ring_step pass = {
             .sends = true, .receives = true, .send_step = step, .receive_step = step};
@@ -170,7 +173,7 @@ clo_status clo_group_all_reduce(clo_group *group, void *data, size_t count, size
     if (group->world == 1) {
         return CLO_STATUS_OK;
     }
-    CLO_TRY(clo_group_begin(group, CLO_COMM_ALL_REDUCE));
+    CLO_TRY(clo_group_begin(group, clo_comm_kind_name(CLO_COMM_ALL_REDUCE)));
     cut c = make_cut(group, data, count, element_size);
     return clo_group_end(group, all_reduce(group, &c, reduce));
 }
@@ -187,7 +190,7 @@ clo_status clo_group_broadcast(clo_group *group, uint32_t root, void *data, size
                 .pieces = size == 0 ? 1 : (uint32_t)((size - 1) / CLO_BODY_MAX + 1),
                 .receives = group->rank != root,
                 .sends = (group->rank + 1) % group->world != root};
-    CLO_TRY(clo_group_begin(group, CLO_COMM_BROADCAST));
+    CLO_TRY(clo_group_begin(group, clo_comm_kind_name(CLO_COMM_BROADCAST)));
     return clo_group_end(group, broadcast(group, root, &s));
 }
 
@@ -196,7 +199,7 @@ clo_status clo_group_barrier(clo_group *group)
     if (group->world == 1) {
         return CLO_STATUS_OK;
     }
-    CLO_TRY(clo_group_begin(group, CLO_COMM_BARRIER));
+    CLO_TRY(clo_group_begin(group, clo_comm_kind_name(CLO_COMM_BARRIER)));
     return clo_group_end(group,
                          clo_collective_barrier(group, clo_deadline_in(group->step_timeout_ms)));
 }

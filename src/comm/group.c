@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long an abort waits for the collective that another thread runs. */
+/* How long an abort waits for the collective that another thread runs to notice it. */
 enum { STOP_MS = 2000 };
 
 /* ---- begin and end */
 
-clo_status clo_group_begin(clo_group *group, clo_comm_kind doing)
+clo_status clo_group_begin(clo_group *group, const char *doing)
 {
     clo_status status = CLO_STATUS_OK;
     clo_mutex_lock(group->lock);
@@ -20,27 +20,39 @@ clo_status clo_group_begin(clo_group *group, clo_comm_kind doing)
         CLO_ASSERT(!group->busy);
         group->busy = true;
         group->doing = doing;
-        group->sequence++;
     }
     clo_mutex_unlock(group->lock);
     return status;
 }
 
+/* The busy thread's last act. */
+static void become_broken(clo_group *group, const clo_saved_status *cause)
+{
+    clo_channel *next = CLO_TAKE(group->next);
+    clo_channel *prev = CLO_TAKE(group->prev);
+    clo_group_drop_channel(group, next);
+    clo_group_drop_channel(group, prev == next ? NULL : prev);
+    clo_mutex_lock(group->lock);
+    group->busy = false;
+    group->broken = true;
+    group->cause = *cause;
+    clo_cond_wake_all(group->idle);
+    clo_mutex_unlock(group->lock);
+}
+
 clo_status clo_group_end(clo_group *group, clo_status status)
 {
-    clo_saved_status cause = {0};
+    clo_saved_status cause;
     if (!clo_ok(status)) {
         clo_status_save(clo_ring_settle(group, status), &cause);
+        become_broken(group, &cause);
+        return clo_status_restore(&cause);
     }
     clo_mutex_lock(group->lock);
     group->busy = false;
-    if (!clo_ok(status)) {
-        group->broken = true;
-        group->cause = cause;
-    }
     clo_cond_wake_all(group->idle);
     clo_mutex_unlock(group->lock);
-    return clo_status_restore(&cause);
+    return CLO_STATUS_OK;
 }
 
 clo_status clo_group_check_stop(clo_group *group)
@@ -72,38 +84,34 @@ static bool stop_collective(clo_group *group, clo_status cause)
 void clo_group_abort(clo_group *group, clo_status cause)
 {
     bool ours = false;
-    if (clo_ok(cause)) {
-        return;
-    }
     clo_mutex_lock(group->lock);
-    if (!group->broken && !group->stopping) {
+    if (!clo_ok(cause) && !group->broken && !group->stopping) {
         ours = stop_collective(group, cause);
     }
+    clo_saved_status saved = group->cause;
     clo_mutex_unlock(group->lock);
     if (!ours) {
         return;
     }
     if (group->world > 1) {
-        group->abort = (clo_comm_abort){.author = group->rank, .code = group->cause.code};
+        group->abort = (clo_comm_abort){.author = group->rank, .code = saved.code};
         (void)snprintf(group->abort.text, sizeof group->abort.text, "%.*s",
-                       (int)sizeof group->abort.text - 1, group->cause.text);
+                       (int)sizeof group->abort.text - 1, saved.text);
         clo_ring_tell(group, &group->abort);
     }
-    clo_mutex_lock(group->lock);
-    group->busy = false;
-    group->broken = true;
-    clo_mutex_unlock(group->lock);
+    become_broken(group, &saved);
 }
 
 /* ---- upkeep */
 
+/* That a neighbour has left in order is no failure before something is expected of it. */
 static clo_status upkeep(clo_group *group)
 {
     clo_channel *channels[] = {group->prev, group->next};
     size_t count = group->prev == group->next ? 1 : 2;
     for (size_t i = 0; i < count; i++) {
         clo_status status = clo_channel_upkeep(channels[i], false);
-        if (!clo_ok(status)) {
+        if (!clo_ok(status) && status.code != CLO_EOF) {
             return clo_ring_name_failure(group, channels[i], status);
         }
     }
@@ -115,8 +123,31 @@ clo_status clo_group_upkeep(clo_group *group)
     if (group->world == 1) {
         return CLO_STATUS_OK;
     }
-    CLO_TRY(clo_group_begin(group, CLO_COMM_NONE));
+    CLO_TRY(clo_group_begin(group, "upkeep"));
     return clo_group_end(group, upkeep(group));
+}
+
+/* ---- peers */
+
+clo_status clo_group_add_peer(clo_group *group, const clo_channel *channel)
+{
+    clo_peer *copy = clo_alloc(sizeof *copy);
+    CLO_CHECK(copy != NULL, CLO_NOMEM, "out of memory for a peer");
+    *copy = *clo_channel_peer(channel);
+    group->peers[group->peer_count++] = (clo_verified_peer){channel, copy};
+    return CLO_STATUS_OK;
+}
+
+void clo_group_drop_channel(clo_group *group, clo_channel *channel)
+{
+    for (size_t i = 0; i < group->peer_count && channel != NULL; i++) {
+        clo_verified_peer *peer = &group->peers[i];
+        if (peer->channel == channel) {
+            *peer->copy = *clo_channel_peer(channel);
+            peer->channel = NULL;
+        }
+    }
+    clo_channel_close(channel);
 }
 
 /* ---- life */
@@ -153,16 +184,25 @@ static clo_status allocate(const clo_group_options *options, clo_group *group)
     return clo_buf_reserve(&group->in, CLO_LEAD_SIZE + CLO_LEAD_INLINE);
 }
 
-clo_status clo_group_join(const clo_group_options *options, clo_group **out_group)
+static clo_status join(const clo_group_options *options, clo_group *group)
 {
-    CLO_AUTO_PTR(clo_group) group = clo_alloc(sizeof *group);
-    CLO_CHECK(group != NULL, CLO_NOMEM, "out of memory for a group");
     CLO_TRY(check_options(options));
     CLO_TRY(allocate(options, group));
-    if (group->world > 1) {
-        CLO_TRY(clo_rendezvous(options, group));
+    return group->world > 1 ? clo_rendezvous(options, group) : CLO_STATUS_OK;
+}
+
+clo_status clo_group_join(const clo_group_options *options, clo_group **out_group)
+{
+    clo_group *group = clo_alloc(sizeof *group);
+    CLO_CHECK(group != NULL, CLO_NOMEM, "out of memory for a group");
+    clo_status status = join(options, group);
+    if (!clo_ok(status)) {
+        clo_saved_status cause;
+        clo_status_save(status, &cause);
+        clo_group_leave(group);
+        return clo_status_restore(&cause);
     }
-    *out_group = CLO_TAKE(group);
+    *out_group = group;
     return CLO_STATUS_OK;
 }
 

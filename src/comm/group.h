@@ -15,7 +15,8 @@
  *   - Application bytes go from a rank to its next only, but for aborts, which go both ways.
  *   - A collective runs between clo_group_begin and clo_group_end, in one thread; the channels are
  *     touched in no other place once the group is joined, but by upkeep and the abort.
- *   - `broken` is set once, with `cause`, and never taken back.
+ *   - `broken` is set once, with `cause`, and never taken back; the channels are closed then.
+ *   - Closing a channel may begin a new chain of causes: a status is saved before, restored after.
  *
  * Ownership: the group owns channels, memory and copies of peers. Threads: `lock` guards the fields
  * named under it; all others belong to the thread of the collective.
@@ -27,7 +28,7 @@
  * abort (ring.c), in 64 full TLS records. Pieces of a cache's size are also reduced fastest. */
 #define CLO_BODY_MAX ((1u << 20) - 64)
 
-/* A peer that this rank verified: live while its channel stands, a copy afterwards. */
+/* A peer that this rank verified: as the channel knows it while that stands, a copy afterwards. */
 typedef struct {
     const clo_channel *channel; /* NULL: closed */
     clo_peer *copy;
@@ -36,17 +37,18 @@ typedef struct {
 struct clo_group {
     uint32_t rank, world;
     int64_t step_timeout_ms;
-    clo_channel *next, *prev; /* the same one in a world of two, NULL in a world of one */
-    bool next_left;           /* it closed in order: only sending to it is a failure now */
+    clo_channel *next,
+        *prev;      /* the same one in a world of two; NULL in a world of one, or broken */
+    bool next_left; /* it closed in order: only sending to it is a failure now */
     clo_verified_peer *peers;
     size_t peer_count;
 
-    uint64_t sequence;   /* of the present or last collective */
-    clo_comm_kind doing; /* NONE: joining */
-    clo_buf out, in;     /* leads */
-    uint8_t *scratch;    /* CLO_BODY_MAX bytes: what is to be reduced arrives here */
-    clo_span owed;       /* the body that a lead has announced and that is not under way */
-    bool heard;          /* the failure came as an abort, kept in `abort` */
+    uint64_t sequence; /* of the present or last collective */
+    const char *doing; /* for failures: a constant */
+    clo_buf out, in;   /* leads */
+    uint8_t *scratch;  /* CLO_BODY_MAX bytes: what is to be reduced arrives here */
+    clo_span owed;     /* the body that a lead has announced and that is not under way */
+    bool heard;        /* the failure came as an abort, kept in `abort` */
     clo_comm_abort abort;
 
     clo_mutex *lock;
@@ -62,10 +64,15 @@ struct clo_group {
 
 /* The cause when the group is broken or about to be; else the group is busy until end, which turns
  * a failure of the collective into the cause and tells the others. */
-clo_status clo_group_begin(clo_group *group, clo_comm_kind doing);
+clo_status clo_group_begin(clo_group *group, const char *doing);
 clo_status clo_group_end(clo_group *group, clo_status status);
 /* The cause when somebody called clo_group_abort. */
 clo_status clo_group_check_stop(clo_group *group);
+
+/* Enters a peer into the list; a copy of what is known of it now is made. */
+clo_status clo_group_add_peer(clo_group *group, const clo_channel *channel);
+/* Closes a channel of the group; its peer stays on the list. NULL is fine. */
+void clo_group_drop_channel(clo_group *group, clo_channel *channel);
 
 /* ---- ring.c */
 

@@ -87,24 +87,6 @@ static clo_status await_message(const clo_group_options *options, clo_channel *c
     return clo_channel_recv(channel, out, deadline);
 }
 
-/* ---- peers */
-
-static void add_peer(clo_group *group, const clo_channel *channel, clo_peer *copy)
-{
-    group->peers[group->peer_count++] = (clo_verified_peer){channel, copy};
-}
-
-/* Keeps what was verified of a peer whose channel is closed here. */
-static clo_status add_closed_peer(clo_group *group, clo_channel *channel)
-{
-    clo_peer *copy = clo_alloc(sizeof *copy);
-    CLO_CHECK(copy != NULL, CLO_NOMEM, "out of memory for a peer");
-    *copy = *clo_channel_peer(channel);
-    add_peer(group, NULL, copy);
-    clo_channel_close(channel);
-    return CLO_STATUS_OK;
-}
-
 /* ---- rank 0 */
 
 /* Channels and addresses by rank; entry 0 is empty. */
@@ -114,11 +96,16 @@ typedef struct {
     uint32_t joined;
 } gathering;
 
-static void gathering_cleanup(gathering *g)
+static void gathering_clear(gathering *g)
 {
     for (size_t i = 0; i < CLO_WORLD_MAX; i++) {
-        clo_channel_close(g->channels[i]);
+        clo_channel_close(CLO_TAKE(g->channels[i]));
     }
+}
+
+static void gathering_cleanup(gathering *g)
+{
+    gathering_clear(g);
 }
 
 static clo_status check_manifest(const clo_group_options *options, const clo_comm_join *join)
@@ -186,11 +173,10 @@ static clo_status take_in(const clo_group_options *options, gathering *g, clo_ch
         take_place(g, &join, channel);
         return status;
     }
-    status = clo_status_wrap(status, __FILE__, __LINE__, __func__, "rank %u at %s",
-                             clo_channel_peer(channel)->hello.slot,
-                             clo_channel_peer(channel)->address.text);
     g->channels[0] = channel; /* to be told as well */
-    return status;
+    return clo_status_wrap(status, __FILE__, __LINE__, __func__, "rank %u at %s",
+                           clo_channel_peer(channel)->hello.slot,
+                           clo_channel_peer(channel)->address.text);
 }
 
 static clo_status gather(const clo_group_options *options, clo_listener *listener, gathering *g,
@@ -220,6 +206,18 @@ static clo_status send_table(const clo_group_options *options, const gathering *
     return CLO_STATUS_OK;
 }
 
+/* How many ranks are in hand, the one that does not fit (at entry 0) among them. */
+static uint32_t count_present(const gathering *g)
+{
+    const clo_channel *odd_one = g->channels[0];
+    if (odd_one == NULL) {
+        return g->joined;
+    }
+    uint32_t slot = clo_channel_peer(odd_one)->hello.slot;
+    bool is_another = slot >= CLO_WORLD_MAX || g->channels[slot] == NULL;
+    return g->joined + (is_another ? 1 : 0);
+}
+
 /* Tells the ranks that joined, and for a moment those that still come, why there is no group. */
 static void turn_away(clo_listener *listener, gathering *g, uint32_t world, clo_status reason)
 {
@@ -227,20 +225,20 @@ static void turn_away(clo_listener *listener, gathering *g, uint32_t world, clo_
     CLO_AUTO(clo_buf) message = CLO_BUF_INIT;
     clo_deadline deadline = clo_deadline_in(GRACE_MS);
     clo_channel *late = NULL;
-    uint32_t told = 0;
     clo_status_text(reason, abort.text, sizeof abort.text);
     clo_comm_abort_write(&abort, &message);
     for (size_t i = 0; i < CLO_WORLD_MAX; i++) {
         if (g->channels[i] != NULL) {
             (void)clo_channel_send(g->channels[i], clo_buf_span(&message),
                                    clo_deadline_in(TELL_MS));
-            told++;
         }
     }
-    while (told + 1 < world && clo_ok(clo_listener_accept(listener, NULL, deadline, &late))) {
+    for (uint32_t present = count_present(g); present + 1 < world; present++) {
+        if (!clo_ok(clo_listener_accept(listener, NULL, deadline, &late))) {
+            return;
+        }
         (void)clo_channel_send(late, clo_buf_span(&message), clo_deadline_in(TELL_MS));
         clo_channel_close(CLO_TAKE(late));
-        told++;
     }
 }
 
@@ -254,13 +252,30 @@ static clo_status keep_neighbours(gathering *g, clo_group *group)
         if (rank == group->world - 1) {
             group->prev = channel;
         }
-        if (channel == group->next || channel == group->prev) {
-            add_peer(group, channel, NULL);
-        } else {
-            CLO_TRY(add_closed_peer(group, channel));
+        clo_status status = clo_group_add_peer(group, channel);
+        if (channel != group->next && channel != group->prev) {
+            clo_group_drop_channel(group, channel);
         }
+        CLO_TRY(status);
     }
     return CLO_STATUS_OK;
+}
+
+static clo_status gather_and_tell(const clo_group_options *options, clo_listener *listener,
+                                  gathering *g, clo_deadline deadline)
+{
+    clo_saved_status cause;
+    clo_status status = gather(options, listener, g, deadline);
+    if (clo_ok(status)) {
+        status = send_table(options, g, deadline);
+    }
+    if (clo_ok(status)) {
+        return status;
+    }
+    clo_status_save(status, &cause);
+    turn_away(listener, g, options->world, status);
+    gathering_clear(g);
+    return clo_status_restore(&cause);
 }
 
 static clo_status lead(const clo_group_options *options, clo_group *group, clo_deadline deadline)
@@ -268,16 +283,7 @@ static clo_status lead(const clo_group_options *options, clo_group *group, clo_d
     CLO_AUTO_PTR(clo_listener) listener = NULL;
     CLO_AUTO(gathering) g = {.joined = 0};
     CLO_TRY(clo_listener_open(options->master_address, &options->self, &options->rules, &listener));
-    clo_status status = gather(options, listener, &g, deadline);
-    if (clo_ok(status)) {
-        status = send_table(options, &g, deadline);
-    }
-    if (!clo_ok(status)) {
-        clo_saved_status cause;
-        clo_status_save(status, &cause);
-        turn_away(listener, &g, options->world, status);
-        return clo_status_restore(&cause);
-    }
+    CLO_TRY(gather_and_tell(options, listener, &g, deadline));
     return keep_neighbours(&g, group);
 }
 
@@ -292,27 +298,38 @@ static bool is_passing(const clo_group_options *options, clo_status status)
            (is_refusal && options->refresh != NULL);
 }
 
-static clo_status reach_rank_0(const clo_group_options *options, clo_deadline deadline,
-                               clo_channel **out_channel)
+/* Tries until the deadline; the reason of the last try that was not cut short by it is kept. */
+static clo_status try_rank_0(const clo_group_options *options, clo_deadline deadline,
+                             clo_channel **out_channel)
 {
+    clo_saved_status last = {0};
     for (;;) {
         clo_status status =
             clo_channel_connect(options->master_address, options->local_interface, &options->self,
                                 &options->rules, deadline, out_channel);
-        if (clo_ok(status) || !is_passing(options, status) || clo_deadline_passed(deadline)) {
-            CLO_TRY_CTX(status, "reaching rank 0 at %s", options->master_address);
-            break;
+        if (clo_ok(status) || !is_passing(options, status)) {
+            return status;
+        }
+        if (!clo_deadline_passed(deadline) || last.code == CLO_OK) {
+            clo_status_save(status, &last);
         }
         bool early = status.code == CLO_CLOSED || status.code == CLO_NOTFOUND;
         CLO_TRY(refresh(options));
         clo_sleep_ms(early ? RETRY_MS : RETRY_REFUSED_MS);
+        if (clo_deadline_passed(deadline)) {
+            return clo_status_restore(&last);
+        }
     }
-    const clo_peer *peer = clo_channel_peer(*out_channel);
-    if (peer->hello.slot != 0) {
-        uint32_t slot = peer->hello.slot;
-        clo_channel_close(CLO_TAKE(*out_channel));
-        CLO_FAIL(CLO_INVALID, "at %s is rank %u, expected rank 0", options->master_address, slot);
-    }
+}
+
+static clo_status reach_rank_0(const clo_group_options *options, clo_deadline deadline,
+                               clo_channel **out_channel)
+{
+    CLO_TRY_CTX(try_rank_0(options, deadline, out_channel), "reaching rank 0 at %s",
+                options->master_address);
+    uint32_t slot = clo_channel_peer(*out_channel)->hello.slot;
+    CLO_CHECK(slot == 0, CLO_INVALID, "at %s is rank %u, expected rank 0", options->master_address,
+              slot);
     return CLO_STATUS_OK;
 }
 
@@ -368,12 +385,6 @@ typedef struct {
     clo_address addresses[CLO_WORLD_MAX];
 } attendance;
 
-static void attendance_cleanup(attendance *a)
-{
-    clo_channel_close(a->master);
-    clo_listener_close(a->listener);
-}
-
 static clo_status connect_next(attendance *a, clo_deadline deadline)
 {
     const clo_group_options *options = a->options;
@@ -416,10 +427,11 @@ static clo_status place_master(attendance *a)
     if (group->rank == group->world - 1) {
         group->next = master;
     }
+    clo_status status = clo_group_add_peer(group, master);
     if (group->prev != master && group->next != master) {
-        return add_closed_peer(group, master);
+        clo_group_drop_channel(group, master);
     }
-    return CLO_STATUS_OK;
+    return status;
 }
 
 static clo_status connect_ring(attendance *a, clo_deadline deadline)
@@ -431,37 +443,45 @@ static clo_status connect_ring(attendance *a, clo_deadline deadline)
         bool connects = (turn == 0) == connects_first;
         if (connects && group->next == NULL) {
             CLO_TRY(connect_next(a, deadline));
+            CLO_TRY(clo_group_add_peer(group, group->next));
         }
         if (!connects && group->prev == NULL) {
             CLO_TRY(accept_prev(a, deadline));
+            CLO_TRY(clo_group_add_peer(group, group->prev));
         }
-    }
-    add_peer(group, group->prev, NULL);
-    if (group->next != group->prev) {
-        add_peer(group, group->next, NULL);
     }
     return CLO_STATUS_OK;
 }
 
+static clo_status attend_with(attendance *a, clo_deadline deadline)
+{
+    const clo_group_options *options = a->options;
+    CLO_TRY(reach_rank_0(options, deadline, &a->master));
+    if (options->rank > 1) {
+        CLO_TRY(listen_beside(options, a->master, &a->listener));
+    }
+    CLO_TRY_CTX(send_join(options, a->listener, a->master, deadline), "rank 0 at %s",
+                options->master_address);
+    CLO_TRY_CTX(read_table(options, a->master, deadline, a->addresses), "rank 0 at %s",
+                options->master_address);
+    return connect_ring(a, clo_deadline_sooner(deadline, clo_deadline_in(RING_MS)));
+}
+
 static clo_status attend(const clo_group_options *options, clo_group *group, clo_deadline deadline)
 {
-    CLO_AUTO(attendance) a = {.options = options, .group = group};
-    CLO_TRY(reach_rank_0(options, deadline, &a.master));
-    if (options->rank > 1) {
-        CLO_TRY(listen_beside(options, a.master, &a.listener));
-    }
-    CLO_TRY_CTX(send_join(options, a.listener, a.master, deadline), "rank 0 at %s",
-                options->master_address);
-    CLO_TRY_CTX(read_table(options, a.master, deadline, a.addresses), "rank 0 at %s",
-                options->master_address);
-    return connect_ring(&a, clo_deadline_sooner(deadline, clo_deadline_in(RING_MS)));
+    attendance a = {.options = options, .group = group};
+    clo_saved_status cause;
+    clo_status_save(attend_with(&a, deadline), &cause);
+    clo_channel_close(a.master);
+    clo_listener_close(a.listener);
+    return clo_status_restore(&cause);
 }
 
 clo_status clo_rendezvous(const clo_group_options *options, clo_group *group)
 {
     clo_deadline deadline = clo_deadline_in(options->connect_timeout_ms);
     CLO_TRY(group->rank == 0 ? lead(options, group, deadline) : attend(options, group, deadline));
-    CLO_TRY(clo_group_begin(group, CLO_COMM_NONE));
+    CLO_TRY(clo_group_begin(group, "joining"));
     deadline = clo_deadline_sooner(deadline, clo_deadline_in(RING_MS));
     return clo_group_end(group, clo_collective_barrier(group, deadline));
 }

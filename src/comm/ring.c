@@ -19,8 +19,15 @@
  *
  * When a rank stands still instead, every other one sooner or later waits in vain for its prev and
  * accuses it, and only its next one is right. Accusations go forward only, and whoever hears one
- * takes it instead of its own for a while (SETTLE_MS): the last one to arrive comes from farthest
- * back, from right behind the rank that stands still.
+ * takes it instead of its own: the last one to arrive comes from farthest back, from right behind
+ * the rank that stands still. That takes time, of which `margin` is a share of the deadline:
+ *
+ *     deadline             waiting for a lead ends here; the channel stays sound
+ *     deadline +   margin  waiting for a body ends here, and the channel with it
+ *     deadline + 2 margin  so long a rank listens for a better accusation than its own
+ *
+ * A body is waited for longer because who owes it may be waiting for its own prev, and says so at
+ * the deadline; an accusation is waited for longer because it may come from who waited for a body.
  */
 #include "group.h"
 
@@ -30,9 +37,17 @@
 
 enum {
     TELL_MS = 500,   /* a neighbour that takes no abort by then learns of it by our closing */
-    SETTLE_MS = 500, /* for a better reason than our own */
-    SLICE_MS = 200   /* an abort of this rank is noticed so soon */
+    SETTLE_MS = 500, /* for a better reason than that a neighbour is gone */
+    SLICE_MS = 200,  /* an abort of this rank is noticed so soon */
+    MARGIN_MIN_MS = 500,
+    MARGIN_MAX_MS = 4000
 };
+
+static int64_t margin_ms(const clo_group *group)
+{
+    int64_t share = group->step_timeout_ms / 4;
+    return share < MARGIN_MIN_MS ? MARGIN_MIN_MS : share > MARGIN_MAX_MS ? MARGIN_MAX_MS : share;
+}
 
 /* ---- failures of one channel */
 
@@ -53,8 +68,6 @@ static clo_status as_closed(clo_status status)
 clo_status clo_ring_name_failure(clo_group *group, const clo_channel *channel, clo_status status)
 {
     char phase[sizeof group->phase];
-    const char *doing =
-        group->doing == CLO_COMM_NONE ? "joining" : clo_comm_kind_name(group->doing);
     clo_mutex_lock(group->lock);
     memcpy(phase, group->phase, sizeof phase);
     clo_mutex_unlock(group->lock);
@@ -62,8 +75,8 @@ clo_status clo_ring_name_failure(clo_group *group, const clo_channel *channel, c
         status = as_closed(status);
     }
     return clo_status_wrap(status, __FILE__, __LINE__, __func__, "rank %u at %s, during %s%s%s",
-                           rank_of(group, channel), clo_channel_peer(channel)->address.text, doing,
-                           phase[0] == '\0' ? "" : " ", phase);
+                           rank_of(group, channel), clo_channel_peer(channel)->address.text,
+                           group->doing, phase[0] == '\0' ? "" : " ", phase);
 }
 
 /* The failure of a call on channels of which one is broken now. */
@@ -98,7 +111,8 @@ static clo_status take_abort(clo_group *group, const clo_channel *from)
 }
 
 /* Nothing but an abort ever comes back from next; looking also answers its control frames. That
- * it closed in order is no failure as long as we have nothing to send to it. */
+ * it closed in order, or that we are too slow for it, is no failure as long as we have nothing to
+ * send to it: whom we wait for is the reason then. */
 static clo_status look_at_next(clo_group *group, clo_deadline deadline)
 {
     if (group->next == group->prev || group->next_left || !clo_channel_has_input(group->next)) {
@@ -106,7 +120,7 @@ static clo_status look_at_next(clo_group *group, clo_deadline deadline)
     }
     clo_buf_clear(&group->in);
     clo_status status = clo_channel_recv(group->next, &group->in, deadline);
-    if (status.code == CLO_EOF) {
+    if (status.code == CLO_EOF || status.code == CLO_DENIED) {
         group->next_left = true;
         return CLO_STATUS_OK;
     }
@@ -210,10 +224,11 @@ static clo_status exchange_bodies(clo_group *group, const clo_ring_step *step,
                                   clo_deadline deadline)
 {
     bool receives = step->receives && step->in_size > CLO_LEAD_INLINE;
+    clo_deadline later = {deadline.at_ms + margin_ms(group)};
     clo_span out = group->owed;
     group->owed = CLO_SPAN_EMPTY;
     clo_status status = clo_channel_exchange(group->next, out, receives ? group->prev : NULL,
-                                             step->in, receives ? step->in_size : 0, deadline);
+                                             step->in, receives ? step->in_size : 0, later);
     return clo_ok(status) ? status : name_broken(group, group->prev, status);
 }
 
@@ -275,14 +290,26 @@ static void spread(clo_group *group, const clo_comm_abort *abort)
     }
 }
 
+/* Waits without harm to the channel: one that fails at a deadline tells its peer that it is slow.
+ */
+static bool wait_for_prev(const clo_group *group, clo_deadline deadline)
+{
+    while (!clo_channel_has_input(group->prev)) {
+        if (!clo_ok(clo_fd_wait(clo_channel_fd(group->prev), clo_channel_events(group->prev),
+                                deadline))) {
+            return false;
+        }
+    }
+    return !clo_channel_is_broken(group->prev);
+}
+
 /* Reads what still comes from prev until it is an abort of somebody else. */
 static bool hear_abort(clo_group *group, clo_deadline deadline)
 {
     clo_comm_abort abort;
-    for (;;) {
+    while (wait_for_prev(group, deadline)) {
         clo_buf_clear(&group->in);
-        if (clo_channel_is_broken(group->prev) ||
-            !clo_ok(clo_channel_recv(group->prev, &group->in, deadline))) {
+        if (!clo_ok(clo_channel_recv(group->prev, &group->in, clo_deadline_in(TELL_MS)))) {
             return false;
         }
         if (clo_ok(clo_comm_abort_parse(clo_buf_span(&group->in), &abort)) &&
@@ -291,13 +318,16 @@ static bool hear_abort(clo_group *group, clo_deadline deadline)
             return true;
         }
     }
+    return false;
 }
 
-/* A neighbour that merely closed or stands still may have had its reason from another; what a
- * third rank says of a rank that stands still may be bettered by one farther back. */
-static bool may_be_bettered(const clo_group *group, bool own)
+/* That next is gone or refuses us may have a reason that is on its way round the ring: our own is
+ * told only if none comes. */
+static bool hear_before_telling(clo_group *group)
 {
-    return group->abort.code == CLO_TIMEOUT || (own && group->abort.code == CLO_CLOSED);
+    int32_t code = group->abort.code;
+    bool vague = code == CLO_CLOSED || code == CLO_DENIED;
+    return vague && hear_abort(group, clo_deadline_in(SETTLE_MS));
 }
 
 clo_status clo_ring_settle(clo_group *group, clo_status status)
@@ -309,10 +339,11 @@ clo_status clo_ring_settle(clo_group *group, clo_status status)
         group->abort = (clo_comm_abort){.author = group->rank, .code = status.code};
         (void)snprintf(group->abort.text, sizeof group->abort.text, "%.*s",
                        (int)sizeof group->abort.text - 1, mine.text);
+        own = !hear_before_telling(group);
     }
     spread(group, &group->abort);
-    clo_deadline deadline = clo_deadline_in(SETTLE_MS);
-    while (may_be_bettered(group, own) && hear_abort(group, deadline)) {
+    clo_deadline deadline = clo_deadline_in(2 * margin_ms(group));
+    while (group->abort.code == CLO_TIMEOUT && hear_abort(group, deadline)) {
         own = false;
         spread(group, &group->abort);
     }

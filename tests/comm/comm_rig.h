@@ -277,26 +277,45 @@ static inline RIG_UNUSED void rig_spawn(comm_rig *rig)
     }
 }
 
-/* Takes the reports of all processes; one that was killed has none: its code stays CLO_OK and
- * ended_ms 0. */
+/* Takes the report of one process and waits for its end; one that was killed has none: its code
+ * stays CLO_OK and ended_ms 0. */
+static inline void rig_reap_one(comm_rig *rig, uint32_t rank)
+{
+    rig_report report = {0};
+    size_t have = 0;
+    ssize_t count = 1;
+    while (count > 0 && have < sizeof report) {
+        count = read(rig->pipes[rank], (char *)&report + have, sizeof report - have);
+        have += count > 0 ? (size_t)count : 0;
+    }
+    close(rig->pipes[rank]);
+    waitpid(rig->pids[rank], NULL, 0);
+    if (have == sizeof report) {
+        rig->members[rank].result = report.result;
+        rig->members[rank].ended_ms = report.ended_ms;
+    }
+}
+
 static inline RIG_UNUSED void rig_reap(comm_rig *rig)
 {
     for (uint32_t rank = 0; rank < rig->world; rank++) {
-        rig_report report = {0};
-        size_t have = 0;
-        ssize_t count = 1;
-        while (count > 0 && have < sizeof report) {
-            count = read(rig->pipes[rank], (char *)&report + have, sizeof report - have);
-            have += count > 0 ? (size_t)count : 0;
-        }
-        close(rig->pipes[rank]);
-        waitpid(rig->pids[rank], NULL, 0);
-        if (have == sizeof report) {
-            rig->members[rank].result = report.result;
-            rig->members[rank].ended_ms = report.ended_ms;
-        }
+        rig_reap_one(rig, rank);
     }
 }
+
+/* ---------------------------------------------------------------- results --------------------- */
+
+#define T_RESULT_OK(member)    T_OK(clo_status_restore(&(member).result))
+#define T_RESULT(member, code) T_CODE(clo_status_restore(&(member).result), code)
+/* The text of a member's failure must hold `part`. */
+#define T_SAYS(member, part)                                                                       \
+    do {                                                                                           \
+        if (strstr((member).result.text, part) == NULL) {                                          \
+            clo_test_fail(__FILE__, __LINE__, "expected '%s' in '%s'", part,                       \
+                          (member).result.text);                                                   \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
 
 /* ---------------------------------------------------------------- data ------------------------ */
 
