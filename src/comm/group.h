@@ -6,7 +6,7 @@
  * group: what one rank holds of the ring, and the functions its files offer each other.
  *
  *     group.c         life: leave, phase, upkeep; begin and end of a collective; abort
- *        |-- rendezvous.c   from nothing to two channels
+ *        |-- rendezvous*.c  from nothing to two channels
  *        |-- ring.c         one step of a collective, and telling the others of a failure
  *     collectives.c   all-reduce, broadcast, barrier out of steps
  *     reducer.c       the same from a thread of its own

@@ -1,35 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From addresses to a ring.
+ * The ranks above 0 join: see rendezvous.h.
  *
- *     rank r > 0                                   rank 0
- *        through the gate, again and again  --->     listens at the master address
- *        JOIN                               --->     compares world, job, rank
- *             <---  TABLE (or ABORT)                 once all are there (or one does not fit)
- *     then  1 --> 2 --> ... --> W-1                  each to the address its next rank gave
- *     then  a barrier over the ring: when it ends, every rank has both its channels
- *
- * Rank 0 keeps the channels of ranks 1 and W-1, which are its neighbours. Odd ranks connect first
- * and accept then, even ones the other way round, so that all pairs come about in two turns.
- *
- * Who a peer is, the gate has settled: its slot is its rank. A peer that fails the gate, or says
- * nothing sensible after it, is refused and does not disturb the others. A rank that disagrees is
- * another matter: the job is set up wrong, and everybody is told.
+ * Rank 0 may start later, or hold a roster older than ours: so we try again. Odd ranks connect to
+ * their next first and accept their previous then, even ones the other way round, so that all pairs
+ * come about in two turns.
  */
-#include "group.h"
+#include "rendezvous.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
-    REFRESH_MS = 1000, /* between two calls of options->refresh while we wait */
-    JOIN_MS = 2000,    /* for a rank that passed the gate to say JOIN */
-    TELL_MS = 500,     /* for one rank to take an abort */
-    GRACE_MS = 1000,   /* in which late ranks are still told that the job is set up wrong */
-    RETRY_MS = 50,     /* rank 0 does not listen yet */
-    RETRY_REFUSED_MS = 500,
-    RING_MS = 30 * 1000, /* from the table to the ring: all are known to run */
-    TABLE_MAX = 64 * 1024
+    REFRESH_MS = 1000,      /* between two calls of options->refresh while we wait */
+    RETRY_MS = 50,          /* rank 0 does not listen yet */
+    RETRY_REFUSED_MS = 500, /* it does, and refuses us */
+    RING_MS = 30 * 1000     /* from the table to the ring: all are known to run */
 };
 
 /* ---- waiting for others */
@@ -51,14 +37,14 @@ static void log_refused(void *arg, const clo_address *peer, clo_status reason)
     clo_log(CLO_LOG_WARN, "comm", "refused %s: %s", peer->text, text);
 }
 
-static void refuse(clo_channel *channel, clo_status reason)
+void clo_rendezvous_refuse(clo_channel *channel, clo_status reason)
 {
     log_refused(NULL, &clo_channel_peer(channel)->address, reason);
     clo_channel_close(channel);
 }
 
-static clo_status accept_next(clo_listener *listener, const clo_group_options *options,
-                              clo_deadline deadline, clo_channel **out_channel)
+clo_status clo_rendezvous_accept(clo_listener *listener, const clo_group_options *options,
+                                 clo_deadline deadline, clo_channel **out_channel)
 {
     static const clo_listener_hooks hooks = {.refused = log_refused};
     for (;;) {
@@ -87,207 +73,7 @@ static clo_status await_message(const clo_group_options *options, clo_channel *c
     return clo_channel_recv(channel, out, deadline);
 }
 
-/* ---- rank 0 */
-
-/* Channels and addresses by rank; entry 0 is empty. */
-typedef struct {
-    clo_channel *channels[CLO_WORLD_MAX];
-    clo_address addresses[CLO_WORLD_MAX];
-    uint32_t joined;
-} gathering;
-
-static void gathering_clear(gathering *g)
-{
-    for (size_t i = 0; i < CLO_WORLD_MAX; i++) {
-        clo_channel_close(CLO_TAKE(g->channels[i]));
-    }
-}
-
-static void gathering_cleanup(gathering *g)
-{
-    gathering_clear(g);
-}
-
-static clo_status check_manifest(const clo_group_options *options, const clo_comm_join *join)
-{
-    char ours[65];
-    char theirs[65];
-    if (memcmp(join->manifest, options->self.manifest, sizeof join->manifest) == 0) {
-        return CLO_STATUS_OK;
-    }
-    clo_hex_encode(CLO_SPAN_OF(options->self.manifest), ours);
-    clo_hex_encode(CLO_SPAN_OF(join->manifest), theirs);
-    CLO_FAIL(CLO_INVALID, "its manifest is %.16s, expected %.16s", theirs, ours);
-}
-
-static clo_status check_join(const clo_group_options *options, const gathering *g,
-                             const clo_peer *peer, const clo_comm_join *join)
-{
-    CLO_CHECK(join->version == CLO_COMM_VERSION, CLO_INVALID,
-              "its protocol version is %u, expected %d", join->version, CLO_COMM_VERSION);
-    CLO_CHECK(join->world == options->world, CLO_INVALID, "its world size is %u, expected %u",
-              join->world, options->world);
-    CLO_CHECK(join->rank > 0 && join->rank < options->world, CLO_INVALID,
-              "its rank is %u, expected 1 to %u", join->rank, options->world - 1);
-    CLO_CHECK(join->rank == peer->hello.slot, CLO_INVALID, "its rank is %u, but it holds slot %u",
-              join->rank, peer->hello.slot);
-    CLO_TRY(check_manifest(options, join));
-    const clo_channel *other = g->channels[join->rank];
-    bool newer =
-        other != NULL && peer->hello.incarnation > clo_channel_peer(other)->hello.incarnation;
-    CLO_CHECK(other == NULL || newer, CLO_INVALID, "it joins as rank %u, and so does %s",
-              join->rank, clo_channel_peer(other)->address.text);
-    return CLO_STATUS_OK;
-}
-
-/* A rank that was started anew before the group was complete takes its old place. */
-static void take_place(gathering *g, const clo_comm_join *join, clo_channel *channel)
-{
-    bool anew = g->channels[join->rank] != NULL;
-    clo_channel_close(g->channels[join->rank]);
-    g->channels[join->rank] = channel;
-    g->addresses[join->rank] = join->listens;
-    g->joined += anew ? 0 : 1;
-}
-
-static clo_status read_join(clo_channel *channel, clo_deadline deadline, clo_comm_join *out_join)
-{
-    CLO_AUTO(clo_buf) message = CLO_BUF_LIMIT(TABLE_MAX);
-    clo_deadline soon = clo_deadline_sooner(deadline, clo_deadline_in(JOIN_MS));
-    CLO_TRY(clo_channel_recv(channel, &message, soon));
-    return clo_comm_join_parse(clo_buf_span(&message), out_join);
-}
-
-/* Takes in one channel; fails only where a rank disagrees. The channel is g's or closed then. */
-static clo_status take_in(const clo_group_options *options, gathering *g, clo_channel *channel,
-                          clo_deadline deadline)
-{
-    clo_comm_join join;
-    clo_status status = read_join(channel, deadline, &join);
-    if (!clo_ok(status)) {
-        refuse(channel, status);
-        return CLO_STATUS_OK;
-    }
-    status = check_join(options, g, clo_channel_peer(channel), &join);
-    if (clo_ok(status)) {
-        take_place(g, &join, channel);
-        return status;
-    }
-    g->channels[0] = channel; /* to be told as well */
-    return clo_status_wrap(status, __FILE__, __LINE__, __func__, "rank %u at %s",
-                           clo_channel_peer(channel)->hello.slot,
-                           clo_channel_peer(channel)->address.text);
-}
-
-static clo_status gather(const clo_group_options *options, clo_listener *listener, gathering *g,
-                         clo_deadline deadline)
-{
-    while (g->joined + 1 < options->world) {
-        clo_channel *channel = NULL;
-        CLO_TRY_CTX(accept_next(listener, options, deadline, &channel),
-                    "%u of %u ranks joined at %s", g->joined + 1, options->world,
-                    options->master_address);
-        CLO_TRY(take_in(options, g, channel, deadline));
-    }
-    return CLO_STATUS_OK;
-}
-
-static clo_status send_table(const clo_group_options *options, const gathering *g,
-                             clo_deadline deadline)
-{
-    CLO_AUTO(clo_buf) message = CLO_BUF_LIMIT(TABLE_MAX);
-    clo_comm_table_write(g->addresses, options->world, &message);
-    CLO_TRY(clo_buf_check(&message));
-    for (uint32_t rank = 1; rank < options->world; rank++) {
-        clo_channel *channel = g->channels[rank];
-        CLO_TRY_CTX(clo_channel_send(channel, clo_buf_span(&message), deadline),
-                    "rank %u at %s, during joining", rank, clo_channel_peer(channel)->address.text);
-    }
-    return CLO_STATUS_OK;
-}
-
-/* How many ranks are in hand, the one that does not fit (at entry 0) among them. */
-static uint32_t count_present(const gathering *g)
-{
-    const clo_channel *odd_one = g->channels[0];
-    if (odd_one == NULL) {
-        return g->joined;
-    }
-    uint32_t slot = clo_channel_peer(odd_one)->hello.slot;
-    bool is_another = slot >= CLO_WORLD_MAX || g->channels[slot] == NULL;
-    return g->joined + (is_another ? 1 : 0);
-}
-
-/* Tells the ranks that joined, and for a moment those that still come, why there is no group. */
-static void turn_away(clo_listener *listener, gathering *g, uint32_t world, clo_status reason)
-{
-    clo_comm_abort abort = {.author = 0, .code = reason.code};
-    CLO_AUTO(clo_buf) message = CLO_BUF_INIT;
-    clo_deadline deadline = clo_deadline_in(GRACE_MS);
-    clo_channel *late = NULL;
-    clo_status_text(reason, abort.text, sizeof abort.text);
-    clo_comm_abort_write(&abort, &message);
-    for (size_t i = 0; i < CLO_WORLD_MAX; i++) {
-        if (g->channels[i] != NULL) {
-            (void)clo_channel_send(g->channels[i], clo_buf_span(&message),
-                                   clo_deadline_in(TELL_MS));
-        }
-    }
-    for (uint32_t present = count_present(g); present + 1 < world; present++) {
-        if (!clo_ok(clo_listener_accept(listener, NULL, deadline, &late))) {
-            return;
-        }
-        (void)clo_channel_send(late, clo_buf_span(&message), clo_deadline_in(TELL_MS));
-        clo_channel_close(CLO_TAKE(late));
-    }
-}
-
-static clo_status keep_neighbours(gathering *g, clo_group *group)
-{
-    for (uint32_t rank = 1; rank < group->world; rank++) {
-        clo_channel *channel = CLO_TAKE(g->channels[rank]);
-        if (rank == 1) {
-            group->next = channel;
-        }
-        if (rank == group->world - 1) {
-            group->prev = channel;
-        }
-        clo_status status = clo_group_add_peer(group, channel);
-        if (channel != group->next && channel != group->prev) {
-            clo_group_drop_channel(group, channel);
-        }
-        CLO_TRY(status);
-    }
-    return CLO_STATUS_OK;
-}
-
-static clo_status gather_and_tell(const clo_group_options *options, clo_listener *listener,
-                                  gathering *g, clo_deadline deadline)
-{
-    clo_saved_status cause;
-    clo_status status = gather(options, listener, g, deadline);
-    if (clo_ok(status)) {
-        status = send_table(options, g, deadline);
-    }
-    if (clo_ok(status)) {
-        return status;
-    }
-    clo_status_save(status, &cause);
-    turn_away(listener, g, options->world, status);
-    gathering_clear(g);
-    return clo_status_restore(&cause);
-}
-
-static clo_status lead(const clo_group_options *options, clo_group *group, clo_deadline deadline)
-{
-    CLO_AUTO_PTR(clo_listener) listener = NULL;
-    CLO_AUTO(gathering) g = {.joined = 0};
-    CLO_TRY(clo_listener_open(options->master_address, &options->self, &options->rules, &listener));
-    CLO_TRY(gather_and_tell(options, listener, &g, deadline));
-    return keep_neighbours(&g, group);
-}
-
-/* ---- the other ranks */
+/* ---- reaching rank 0 */
 
 /* What another try may mend: rank 0 does not run yet, or is too busy to answer; its roster or ours
  * is older than one of us. */
@@ -364,7 +150,7 @@ static clo_status send_join(const clo_group_options *options, const clo_listener
 static clo_status read_table(const clo_group_options *options, clo_channel *channel,
                              clo_deadline deadline, clo_address *out_addresses)
 {
-    CLO_AUTO(clo_buf) message = CLO_BUF_LIMIT(TABLE_MAX);
+    CLO_AUTO(clo_buf) message = CLO_BUF_LIMIT(CLO_RENDEZVOUS_MAX);
     clo_comm_abort abort;
     clo_status status = await_message(options, channel, deadline, &message);
     CLO_CHECK(status.code != CLO_EOF, CLO_CLOSED, "it left before all ranks had joined");
@@ -375,6 +161,8 @@ static clo_status read_table(const clo_group_options *options, clo_channel *chan
     CLO_TRY(clo_comm_abort_parse(clo_buf_span(&message), &abort));
     return clo_comm_abort_status(&abort);
 }
+
+/* ---- the ring */
 
 /* What rank r > 0 has in hand between the table and the ring. */
 typedef struct {
@@ -403,14 +191,15 @@ static clo_status accept_prev(attendance *a, clo_deadline deadline)
     uint32_t prev = a->options->rank - 1;
     while (a->group->prev == NULL) {
         clo_channel *channel = NULL;
-        CLO_TRY_CTX(accept_next(a->listener, a->options, deadline, &channel), "waiting for rank %u",
-                    prev);
+        CLO_TRY_CTX(clo_rendezvous_accept(a->listener, a->options, deadline, &channel),
+                    "waiting for rank %u", prev);
         uint32_t slot = clo_channel_peer(channel)->hello.slot;
         if (slot == prev) {
             a->group->prev = channel;
         } else {
-            refuse(channel, clo_status_make(CLO_INVALID, __FILE__, __LINE__, __func__,
-                                            "it is rank %u, expected rank %u", slot, prev));
+            clo_rendezvous_refuse(channel,
+                                  clo_status_make(CLO_INVALID, __FILE__, __LINE__, __func__,
+                                                  "it is rank %u, expected rank %u", slot, prev));
         }
     }
     return CLO_STATUS_OK;
@@ -480,7 +269,8 @@ static clo_status attend(const clo_group_options *options, clo_group *group, clo
 clo_status clo_rendezvous(const clo_group_options *options, clo_group *group)
 {
     clo_deadline deadline = clo_deadline_in(options->connect_timeout_ms);
-    CLO_TRY(group->rank == 0 ? lead(options, group, deadline) : attend(options, group, deadline));
+    CLO_TRY(group->rank == 0 ? clo_rendezvous_lead(options, group, deadline)
+                             : attend(options, group, deadline));
     CLO_TRY(clo_group_begin(group, "joining"));
     deadline = clo_deadline_sooner(deadline, clo_deadline_in(RING_MS));
     return clo_group_end(group, clo_collective_barrier(group, deadline));

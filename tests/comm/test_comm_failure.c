@@ -12,7 +12,7 @@
 
 /* From the death of a rank to the end of the last other one. The aim is a second; test machines are
  * busy. */
-enum { KNOW_MS = 2500, STILL_MS = 1600, MARGINS_MS = 1000 };
+enum { KNOW_MS = 2500, STILL_MS = 1000, MARGINS_MS = 1000 };
 
 /* ---------------------------------------------------------------- killed ---------------------- */
 
@@ -107,7 +107,6 @@ static void a_rank_killed_inside_a_long_transfer_is_named_by_all_others(void)
 
 static void a_rank_that_stands_still_is_named_by_all_others(void)
 {
-    check_victim(2, (scene){1, 1000, SIGSTOP, STILL_MS, NULL}, CLO_TIMEOUT);
     check_victim(4, (scene){1, 1000, SIGSTOP, STILL_MS, NULL}, CLO_TIMEOUT);
     check_victim(4, (scene){0, 2 << 20, SIGSTOP, STILL_MS, NULL}, CLO_TIMEOUT);
 }
