@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define FOLDER "/usr/share/datasets/fashion-mnist/"
 
@@ -56,7 +57,7 @@ static clo_status run_seed(measurement *m, size_t index)
                                       .train = m->train,
                                       .test = m->test,
                                       .strategy = &strategy,
-                                      .threads = 1};
+                                      .threads = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     CLO_TRY(clo_train_loop_new(&options, &loop));
     CLO_TRY(clo_train_loop_run(loop));
     const clo_train_state *state = clo_train_loop_state(loop);

@@ -48,8 +48,8 @@ const cli_option cmd_verify_options[] = {
      "verify as of 2026-11-20T09:00:00Z"},
     {"policy", CLI_TEXT, offsetof(cmd_verify_settings, policy), "FILE",
      "appraise with these conditions (JSON)"},
-    {"simulator-root", CLI_TEXT, offsetof(cmd_verify_settings, simulator_root), "PEM",
-     "accept this simulator vendor"},
+    {cli_simulator_root_option, CLI_TEXT, offsetof(cmd_verify_settings, simulator_root), "PEM",
+     cli_simulator_root_help},
     {"json", CLI_FLAG, offsetof(cmd_verify_settings, json), NULL, "machine-readable verdict"},
     CLI_OPTIONS_END};
 

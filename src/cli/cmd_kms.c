@@ -101,7 +101,6 @@ typedef struct {
 } weakness_row;
 
 static const weakness_row WEAKNESSES[] = {
-    {"insecure_simulator", CLO_INSECURE_SIMULATOR},
     {"insecure_root_operator", CLO_INSECURE_ROOT_OPERATOR},
     {"insecure_no_anchor", CLO_INSECURE_NO_ANCHOR},
 };
@@ -114,8 +113,7 @@ static clo_status accept_weaknesses(const cli_list *names, uint32_t *flags)
             flag |= strcmp(names->item[i], WEAKNESSES[k].name) == 0 ? WEAKNESSES[k].flag : 0;
         }
         CLO_CHECK(flag, CLO_INVALID,
-                  "--accept '%s' is not one of insecure_simulator, insecure_root_operator, "
-                  "insecure_no_anchor",
+                  "--accept '%s' is neither insecure_root_operator nor insecure_no_anchor",
                   names->item[i]);
         *flags |= flag;
     }

@@ -19,29 +19,16 @@ const cli_option cmd_open_options[] = {
     {"output", CLI_TEXT, offsetof(cmd_open_settings, output), "FILE", "where the plain file goes"},
     CLI_OPTIONS_END};
 
-static clo_status check_certificates(const clo_output_header *header, const cmd_open_settings *s,
-                                     const clo_manifest *manifest, clo_key **out_signer)
+static clo_status find_signer(const clo_output_header *header, const cmd_open_settings *s,
+                              const clo_manifest *manifest, clo_key **out_signer)
 {
     clo_broker_trust trust;
-    clo_cert *certs[2] = {NULL, NULL};
-    size_t count = 0;
     char path[1024];
     CLO_TRY(cli_trust_path(s->trust, s->key, path, sizeof path));
     CLO_TRY(clo_broker_trust_read(path, &trust));
     CLO_CHECK(clo_equal_ct(header->manifest, manifest->digest, 32), CLO_POLICY,
               "the output was made by another job than '%s'", s->job);
-    CLO_TRY(clo_cert_parse_pem_chain(header->certificates, 2, certs, &count));
-    clo_status status = CLO_STATUS_OK;
-    if (count == 2) {
-        status = clo_job_leaf_check(certs[0], certs[1], &trust.identity, manifest, NULL, 0);
-    }
-    if (count == 2 && clo_ok(status)) {
-        status = clo_cert_public_key(certs[0], out_signer);
-    }
-    clo_cert_free(certs[0]);
-    clo_cert_free(certs[1]);
-    CLO_CHECK(count == 2, CLO_FORMAT, "the output has %zu certificates, expected 2", count);
-    return status;
+    return cli_job_signer(header->certificates, &trust.identity, manifest, out_signer);
 }
 
 static clo_status open_output(const cmd_open_settings *s, clo_span file,
@@ -54,7 +41,7 @@ static clo_status open_output(const cmd_open_settings *s, clo_span file,
     clo_output_header header;
     CLO_TRY(clo_key_read_private_file(s->key, &recipient));
     CLO_TRY(clo_output_peek(file, &arena, &header));
-    CLO_TRY(check_certificates(&header, s, manifest, &signer));
+    CLO_TRY(find_signer(&header, s, manifest, &signer));
     CLO_TRY(clo_output_open(file, signer, recipient, &plain));
     CLO_TRY(clo_file_write(s->output, 0600, clo_buf_span(&plain)));
     printf("%s (%s, %zu bytes), signed by an attested slot of job '%s': %s\n", header.what,

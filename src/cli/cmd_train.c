@@ -207,7 +207,7 @@ static void show_enrolled(const clo_json *event, uint32_t rank)
     clo_span evidence = CLO_SPAN_EMPTY, tcb = CLO_SPAN_EMPTY;
     if (clo_ok(clo_json_str(event, "role", &role)) &&
         clo_ok(clo_json_member(event, "broker", CLO_JSON_OBJECT, &broker)) &&
-        clo_ok(clo_json_str(broker, "evidence", &evidence)) &&
+        clo_ok(clo_json_str(broker, "tee", &evidence)) &&
         clo_ok(clo_json_str(broker, "tcb", &tcb))) {
         printf("%.*s %u enrolled; the broker showed %.*s evidence, TCB %.*s\n", (int)role.size,
                (const char *)role.data, rank, (int)evidence.size, (const char *)evidence.data,

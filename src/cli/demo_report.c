@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VERIFIED_MAX 64
+#define VERIFIED_MAX     64
+#define TRANSCRIPT_LIMIT (4u << 20)
 
 typedef struct {
     char peer[48];
@@ -53,22 +54,29 @@ static clo_status read_result(const clo_json *event, demo_summary *out)
     return rank == 0 ? read_epochs(event, out) : CLO_STATUS_OK;
 }
 
+static void put_verdict(verified_row *row, bool accepted, clo_span tee, clo_span tcb)
+{
+    (void)snprintf(row->verdict, sizeof row->verdict, "%s %.*s %.*s",
+                   accepted ? "accepted" : "refused", (int)tee.size, (const char *)tee.data,
+                   (int)tcb.size, (const char *)tcb.data);
+}
+
 /* What a rank verified first of all: the broker. */
 static clo_status read_enrolled(const clo_json *event, demo_summary *out)
 {
     verified_row *row = &out->verified[out->verified_count];
     const clo_json *broker = NULL;
-    clo_span tcb;
+    clo_span tee, tcb;
     uint64_t rank = 0;
     bool accepted = false;
     CLO_TRY(clo_json_u64(event, "rank", 7, &rank));
     CLO_TRY(clo_json_member(event, "broker", CLO_JSON_OBJECT, &broker));
+    CLO_TRY(clo_json_str(broker, "tee", &tee));
     CLO_TRY(clo_json_str(broker, "evidence", &row->evidence));
     CLO_TRY(clo_json_str(broker, "tcb", &tcb));
     CLO_TRY(clo_json_bool(broker, "accepted", &accepted));
     (void)snprintf(row->peer, sizeof row->peer, "broker, by rank %u", (unsigned)rank);
-    (void)snprintf(row->verdict, sizeof row->verdict, "%s %.*s", accepted ? "accepted" : "refused",
-                   (int)tcb.size, (const char *)tcb.data);
+    put_verdict(row, accepted, tee, tcb);
     out->verified_count += out->verified_count + 1 < VERIFIED_MAX;
     return CLO_STATUS_OK;
 }
@@ -120,22 +128,43 @@ static clo_status read_peer(const clo_json *peer, demo_summary *out)
     CLO_TRY(clo_json_str(verdict, "tcb", &tcb));
     (void)snprintf(row->peer, sizeof row->peer, "%.*s %u, by rank 0", (int)role.size,
                    (const char *)role.data, (unsigned)slot);
-    (void)snprintf(row->verdict, sizeof row->verdict, "%s %.*s", accepted ? "accepted" : "refused",
-                   (int)tcb.size, (const char *)tcb.data);
+    put_verdict(row, accepted, tee, tcb);
     out->verified_count += out->verified_count + 1 < VERIFIED_MAX;
     return CLO_STATUS_OK;
 }
 
+/* The certificates are inside what they prove: they count once they lead to the pinned broker. */
+static clo_status check_signature(clo_span envelope, const clo_json *root)
+{
+    CLO_AUTO(clo_buf) job = CLO_BUF_LIMIT(CLO_DOCUMENT_MAX);
+    CLO_AUTO(clo_buf) payload = CLO_BUF_LIMIT(TRANSCRIPT_LIMIT);
+    CLO_AUTO_PTR(clo_key) signer = NULL;
+    clo_span certificates;
+    clo_manifest *manifest = clo_alloc(sizeof *manifest);
+    CLO_CHECK(manifest, CLO_NOMEM, "no memory for a manifest");
+    clo_status status = cli_read_manifest("job.dsse", &job, manifest);
+    if (clo_ok(status)) {
+        status = clo_json_str(root, "certificates", &certificates);
+    }
+    if (clo_ok(status)) {
+        status = cli_job_signer(certificates, &manifest->broker.identity, manifest, &signer);
+    }
+    clo_free(manifest);
+    CLO_TRY(status);
+    return clo_dsse_open(envelope, CLO_TRANSCRIPT_TYPE, signer, &payload);
+}
+
 static clo_status read_transcript(demo_state *demo, demo_summary *out)
 {
-    CLO_AUTO(clo_buf) envelope = CLO_BUF_LIMIT(4u << 20);
-    CLO_AUTO(clo_buf) payload = CLO_BUF_LIMIT(4u << 20);
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_LIMIT(TRANSCRIPT_LIMIT);
+    CLO_AUTO(clo_buf) payload = CLO_BUF_LIMIT(TRANSCRIPT_LIMIT);
     const clo_json *root = NULL, *peers = NULL;
-    CLO_TRY(clo_file_read("run/transcript.dsse", 4u << 20, &envelope));
+    CLO_TRY(clo_file_read("run/transcript.dsse", TRANSCRIPT_LIMIT, &envelope));
     CLO_TRY(clo_dsse_peek(clo_buf_span(&envelope), CLO_TRANSCRIPT_TYPE, &payload));
     char *text = clo_arena_str(&demo->arena, clo_buf_span(&payload));
     CLO_CHECK(text, CLO_NOMEM, "no memory for the transcript");
     CLO_TRY(clo_json_parse(clo_span_of_str(text), &demo->arena, &root));
+    CLO_TRY_CTX(check_signature(clo_buf_span(&envelope), root), "the transcript");
     CLO_TRY(clo_json_member(root, "verified", CLO_JSON_ARRAY, &peers));
     for (const clo_json *peer = peers->child; peer; peer = peer->next) {
         if (clo_json_find(peer, "slot")) {

@@ -6,6 +6,15 @@
 
 const clo_maker_ops *const cli_makers[] = {NULL};
 
+const char cli_simulator_root_option[] = "";
+const char cli_simulator_root_help[] = "";
+
+uint32_t cli_maker_flags(const clo_maker *maker)
+{
+    (void)maker;
+    return 0;
+}
+
 clo_status cli_default_maker(char *out_text, size_t size)
 {
     (void)out_text;

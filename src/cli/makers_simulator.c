@@ -10,6 +10,14 @@
 
 const clo_maker_ops *const cli_makers[] = {&clo_maker_sim, NULL};
 
+const char cli_simulator_root_option[] = "simulator-root";
+const char cli_simulator_root_help[] = "accept a simulator vendor's evidence: insecure_simulator";
+
+uint32_t cli_maker_flags(const clo_maker *maker)
+{
+    return clo_maker_get_ops(maker)->insecure ? CLO_INSECURE_SIMULATOR : 0;
+}
+
 clo_status cli_default_maker(char *out_text, size_t size)
 {
     const char *home = getenv("HOME");

@@ -54,7 +54,7 @@ static const cli_option *find_option(const cli_command *command, const char *nam
 {
     for (size_t i = 0; i < option_count(command); i++) {
         const char *known = command->options[i].name;
-        if (strlen(known) == size && memcmp(known, name, size) == 0) {
+        if (size > 0 && strlen(known) == size && memcmp(known, name, size) == 0) {
             return &command->options[i];
         }
     }
@@ -165,7 +165,7 @@ static void print_options(const cli_command *command)
     for (size_t i = 0; i < option_count(command); i++) {
         const cli_option *option = &command->options[i];
         char left[64];
-        if (option->help) {
+        if (option->help && option->name[0]) {
             (void)snprintf(left, sizeof left, "--%s%s%s", option->name, option->value ? " " : "",
                            option->value ? option->value : "");
             printf("  %-28s %s\n", left, option->help);

@@ -79,6 +79,25 @@ void cli_owner_cleanup(cli_owner *owner)
     clo_key_free(owner->key);
 }
 
+clo_status cli_job_signer(clo_span certificates, const clo_public_key *identity,
+                          const clo_manifest *manifest, clo_key **out_signer)
+{
+    clo_cert *certs[2] = {NULL, NULL};
+    size_t count = 0;
+    CLO_TRY(clo_cert_parse_pem_chain(certificates, 2, certs, &count));
+    clo_status status = CLO_STATUS_OK;
+    if (count == 2) {
+        status = clo_job_leaf_check(certs[0], certs[1], identity, manifest, NULL, 0);
+    }
+    if (count == 2 && clo_ok(status)) {
+        status = clo_cert_public_key(certs[0], out_signer);
+    }
+    clo_cert_free(certs[0]);
+    clo_cert_free(certs[1]);
+    CLO_CHECK(count == 2, CLO_FORMAT, "%zu certificates, expected the slot's and the job's", count);
+    return status;
+}
+
 clo_status cli_read_public(const char *path, clo_public_key *out_public)
 {
     CLO_AUTO_PTR(clo_key) key = NULL;

@@ -48,10 +48,20 @@ void cli_owner_cleanup(cli_owner *owner);
 /* The trust file named, or broker.trust beside `key_path`. */
 clo_status cli_trust_path(const char *given, const char *key_path, char *out_path, size_t size);
 
+/* The key of a job's slot from its certificates (PEM: leaf, job CA), once they lead to the broker's
+ * identity and name the job. The caller frees it. */
+clo_status cli_job_signer(clo_span certificates, const clo_public_key *identity,
+                          const clo_manifest *manifest, clo_key **out_signer);
+
 clo_deadline cli_owner_deadline(void);
 clo_status cli_read_public(const char *path, clo_public_key *out_public);
 
 /* ---------------------------------------------------------------- conditions ------------------ */
+
+/* The option that accepts a simulator vendor, and its help: both empty in release builds, where the
+ * option does not exist (makers_simulator.c, makers_release.c). */
+extern const char cli_simulator_root_option[];
+extern const char cli_simulator_root_help[];
 
 /* Conditions over evidence, as options. Nothing given means: the cloister-tee beside this program,
  * up to date. */
@@ -66,8 +76,8 @@ typedef struct {
 #define CLI_CONDITION_OPTIONS(type, field)                                                         \
     {"measurement", CLI_LIST, offsetof(type, field.measurements), "HEX",                           \
      "a program that may run (the cloister-tee beside this program)"},                             \
-        {"simulator-root", CLI_TEXT, offsetof(type, field.simulator_root), "PEM",                  \
-         "accept a simulator vendor's evidence: insecure_simulator"},                              \
+        {cli_simulator_root_option, CLI_TEXT, offsetof(type, field.simulator_root), "PEM",         \
+         cli_simulator_root_help},                                                                 \
         {"tcb-status", CLI_LIST, offsetof(type, field.tcb_statuses), "NAME",                       \
          "a TCB status to accept (UpToDate)"},                                                     \
         {"advisory", CLI_LIST, offsetof(type, field.advisories), "ID", "an advisory to tolerate"}, \

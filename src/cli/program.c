@@ -47,24 +47,6 @@ clo_status cli_start(bool verbose)
     return clo_crypto_init();
 }
 
-typedef struct {
-    const char *option;
-    uint32_t flag;
-} insecure_row;
-
-static const insecure_row INSECURE[] = {{"insecure_simulator", CLO_INSECURE_SIMULATOR}};
-
-uint32_t cli_maker_flags(const clo_maker *maker)
-{
-    const char *insecure = clo_maker_get_ops(maker)->insecure;
-    for (size_t i = 0; insecure && i < sizeof INSECURE / sizeof *INSECURE; i++) {
-        if (strcmp(insecure, INSECURE[i].option) == 0) {
-            return INSECURE[i].flag;
-        }
-    }
-    return 0;
-}
-
 clo_status cli_read_file(const char *path, clo_buf *out)
 {
     if (strcmp(path, "-") != 0) {

@@ -33,7 +33,8 @@ static void tell_enrolled(const tee_slot *slot)
     clo_json_put_u64(w, "incarnation", row->incarnation);
     clo_json_put_hex(w, "measurement", CLO_SPAN_OF(row->measurement));
     clo_json_begin_object(w, "broker");
-    clo_json_put_str(w, "evidence", clo_tee_name(broker->verdict.claims.tee));
+    clo_json_put_str(w, "tee", clo_tee_name(broker->verdict.claims.tee));
+    clo_json_put_hex(w, "evidence", CLO_SPAN_OF(broker->evidence_digest));
     clo_json_put_str(w, "tcb", clo_tcb_name(broker->verdict.claims.tcb));
     clo_json_put_bool(w, "accepted", broker->verdict.accepted);
     clo_json_end_object(w);
