@@ -16,7 +16,7 @@ trap 'rm -rf "$data"' EXIT
 "$peers/fmnist.sh" "$data"
 export FMNIST_ROOT=$data
 for ((round = 1; round <= rounds; round++)); do
-    ours=$(OMP_NUM_THREADS=$threads "$build/bench/bench_mnist_cnn" "$batch" "$threads" 6 |
+    ours=$(OMP_NUM_THREADS=$threads OMP_WAIT_POLICY=PASSIVE "$build/bench/bench_mnist_cnn" "$batch" "$threads" 6 |
         sed -n 's/.*: \([0-9]*\) samples\/s.*/\1/p')
     peer=$("$peers/tuned.sh" "$threads" /usr/bin/python3 "$peers/mnist.py" --threads "$threads" \
         --batch-size "$batch" --loader tensor --max-batches 600 --test 0 |

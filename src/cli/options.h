@@ -28,7 +28,7 @@ typedef struct {
 } cli_list;
 
 typedef struct {
-    const char *name;     /* empty: this build does not have the option */
+    const char *name;  /* empty: this build does not have the option */
     cli_kind kind;     /* of the field: bool, const char *, uint64_t, double, cli_list */
     size_t offset;     /* of the field in the command's options */
     const char *value; /* "FILE": shown in help; NULL for flags */
