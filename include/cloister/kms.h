@@ -150,7 +150,9 @@ typedef struct {
     clo_manifest_data data[16];
     uint32_t data_count;
     clo_train_settings train;
-    char host_may_set[16][32]; /* settings the command line may change */
+    /* What the command line may change: "log-interval" and "test-batch-size", which no policy and
+     * no approval judges; sign and open refuse every other name. */
+    char host_may_set[16][32];
     uint32_t host_may_set_count;
     clo_public_key signer; /* must have signed the envelope */
     uint8_t digest[32];    /* of the payload; set by open */

@@ -53,6 +53,14 @@ static const clo_field manifest_fields[] = {
     CLO_ROW_END,
 };
 
+/* Settings that no policy and no approval judges, by the names of the command line's flags. All
+ * that an owner bounds (epochs, what is saved, which data) holds only while the signed value is the
+ * value that runs; and what changes the training itself is the signer's to say. */
+static const char *const host_settings[] = {
+    "log-interval",
+    "test-batch-size",
+};
+
 /* The job's name goes into certificates' URIs, where a slash would end it. */
 static clo_status check_job_name(const char *job)
 {
@@ -70,6 +78,26 @@ static clo_status check_data(const clo_manifest *manifest)
     return CLO_STATUS_OK;
 }
 
+static bool is_host_setting(const char *name)
+{
+    for (size_t i = 0; i < sizeof host_settings / sizeof *host_settings; i++) {
+        if (strcmp(host_settings[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static clo_status check_host_settings(const clo_manifest *manifest)
+{
+    for (uint32_t i = 0; i < manifest->host_may_set_count; i++) {
+        CLO_CHECK(is_host_setting(manifest->host_may_set[i]), CLO_POLICY,
+                  "'host_may_set' names '%s', expected '%s' or '%s' only",
+                  manifest->host_may_set[i], host_settings[0], host_settings[1]);
+    }
+    return CLO_STATUS_OK;
+}
+
 static clo_status check_manifest(const void *document)
 {
     const clo_manifest *manifest = document;
@@ -82,6 +110,7 @@ static clo_status check_manifest(const void *document)
               manifest->grace_s, GRACE_MAX_S);
     CLO_CHECK(manifest->train.batch_size > 0 && manifest->train.test_batch_size > 0, CLO_FORMAT,
               "a batch size is 0");
+    CLO_TRY(check_host_settings(manifest));
     return check_data(manifest);
 }
 

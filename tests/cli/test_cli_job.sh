@@ -53,6 +53,10 @@ ok "control: a flag that the job lets the host set" train job.dsse --dry-run --l
 refused "a misspelt flag names the nearest" "did you mean '--momentum'" 2 train job.dsse --momentun 0.5
 
 # Documents.
+refused "a job that lets the host set what owners bound" "names 'epochs', expected 'log-interval'" 3 \
+    "$cloister" job make mnist-cnn --epochs 1 --train sealed/data.index:train \
+    --host-may-set epochs --sign owner.key -o lax.dsse
+ok "and no such job was written" test ! -e lax.dsse
 # One character of the signed payload.
 awk '{ i = index($0, "\"payload\":\"") + 60
        print substr($0, 1, i) (substr($0, i + 1, 1) == "A" ? "B" : "A") substr($0, i + 2) }' job.dsse >altered.dsse

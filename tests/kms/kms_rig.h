@@ -142,7 +142,7 @@ static inline clo_manifest rig_manifest(const uint8_t key_id[16])
                  {.use = "test", .owner = rig_public(rig_keys.owner), .split = "test"}},
         .data_count = 2,
         .train = CLO_TRAIN_SETTINGS_INIT,
-        .host_may_set = {"log_interval"},
+        .host_may_set = {"log-interval"},
         .host_may_set_count = 1,
         .signer = rig_public(rig_keys.signer),
     };

@@ -191,10 +191,64 @@ static void reads_a_manifest_back_as_it_was_signed(void)
     T_INT(back.data_count, 2);
     T_CHECK(back.train.save_model && !back.train.check_parameters);
     T_NEAR(back.train.lr, 0.01, 0);
-    T_STR(back.host_may_set[0], "log_interval");
+    T_STR(back.host_may_set[0], "log-interval");
     T_CHECK(clo_manifest_find_data(&back, "test") == &back.data[1]);
     T_CHECK(clo_manifest_find_data(&back, "tests") == NULL);
     T_INT(back.broker.insecure_accepted, 7);
+}
+
+static const char *const judged_settings[] = {
+    "epochs",
+    "epoch",
+    "batch-size",
+    "lr",
+    "momentum",
+    "seed",
+    "model",
+    "save-model",
+    "check-parameters",
+    "checkpoint-steps",
+    "max-steps",
+    "",
+};
+
+/* What an owner bounds, a host must not set: else the bound would be on another value than runs. */
+static void refuses_to_let_the_host_set_what_is_judged(void)
+{
+    for (size_t i = 0; i < sizeof judged_settings / sizeof *judged_settings; i++) {
+        CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+        clo_manifest manifest = rig_manifest(key_id);
+        manifest.host_may_set_count = 2;
+        snprintf(manifest.host_may_set[1], sizeof manifest.host_may_set[1], "%s",
+                 judged_settings[i]);
+        T_CHECK(!clo_ok(clo_manifest_sign(&manifest, rig_keys.signer, &envelope)));
+        T_INT(envelope.size, 0);
+        strcpy(manifest.host_may_set[1], "test-batch-size"); /* the control */
+        T_OK(clo_manifest_sign(&manifest, rig_keys.signer, &envelope));
+    }
+}
+
+/* A signer with a program of their own: whoever opens the envelope refuses it as well. */
+static void refuses_an_envelope_that_lets_the_host_set_epochs(void)
+{
+    static const char allowed[] = "[\"log-interval\"]";
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) payload = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) lax = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) forged = CLO_BUF_INIT;
+    clo_manifest manifest = rig_manifest(key_id);
+    clo_manifest back;
+    T_OK(clo_manifest_sign(&manifest, rig_keys.signer, &envelope));
+    T_OK(clo_dsse_peek(clo_buf_span(&envelope), CLO_MANIFEST_TYPE, &payload));
+    const char *text = clo_buf_str(&payload);
+    const char *at = strstr(text, allowed);
+    T_CHECK(at != NULL);
+    clo_put_bytes(&lax, text, (size_t)(at - text));
+    clo_put_str(&lax, "[\"epochs\"]");
+    clo_put_str(&lax, at + strlen(allowed));
+    T_OK(clo_dsse_sign(rig_keys.signer, CLO_MANIFEST_TYPE, clo_buf_span(&lax), &forged));
+    T_CODE(clo_manifest_open(clo_buf_span(&forged), &back), CLO_POLICY);
+    T_OK(clo_manifest_open(clo_buf_span(&envelope), &back));
 }
 
 static void reads_an_approval_back_as_it_was_signed(void)
@@ -441,6 +495,8 @@ int main(int argc, char **argv)
     static const clo_test tests[] = {
         T(reads_a_policy_back_as_it_was_signed),
         T(reads_a_manifest_back_as_it_was_signed),
+        T(refuses_to_let_the_host_set_what_is_judged),
+        T(refuses_an_envelope_that_lets_the_host_set_epochs),
         T(reads_an_approval_back_as_it_was_signed),
         T(believes_a_roster_of_this_job_while_it_is_fresh),
         T(refuses_a_roster_with_two_holders_of_a_slot),
