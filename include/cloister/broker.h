@@ -12,6 +12,8 @@
  *     keyed listener (owners) ----/                         \-- hash-chained audit log
  *
  * Invariants:
+ *   - Owners' keys are pinned in the store by whoever has the root key; any other key is turned
+ *     away before evidence is made for it.
  *   - A data key never leaves; what leaves is a file key for one exact header.
  *   - One transaction before a key leaves: decision, counters, lease, audit entry, new head.
  *   - The stored owner-signed policy and the header's policy must both allow it; the header alone
@@ -45,6 +47,13 @@ typedef struct {
  * key. With kind "file" the root file is made when it does not exist. CLO_EXISTS when there is a
  * store already. */
 clo_status clo_broker_init(const char *folder, const clo_broker_root *root);
+
+/* Pins an owner's key (Ed25519): from then on, and never before, the keyed listener lets it in. One
+ * short transaction, which may run beside a broker that serves this folder. `name` is what the
+ * audit log calls the owner. CLO_EXISTS when the key is pinned already. There is no way to unpin: a
+ * key's records would be nobody's. */
+clo_status clo_broker_add_owner(const char *folder, const clo_broker_root *root,
+                                const clo_public_key *owner, const char *name);
 
 typedef struct {
     const char *folder;

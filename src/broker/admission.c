@@ -8,7 +8,9 @@
  * named; what the slot may have is decided at its requests, by each policy exactly, with the reason
  * told.
  *
- * Owners: any Ed25519 key. What it may command is its own records, and a new key has none.
+ * Owners: an Ed25519 key that is pinned in the store, which is asked at each connection, so that an
+ * owner who was pinned a moment ago is let in. The gate asks before it makes evidence: whoever is
+ * not pinned costs a handshake and a look-up.
  */
 #include "broker_state.h"
 
@@ -151,12 +153,18 @@ static clo_status expect_owner(void *arg, const clo_hello *hello, clo_expectatio
 static clo_status admit_owner(void *arg, const clo_peer *peer, const clo_cert *cert)
 {
     CLO_AUTO_PTR(clo_key) key = NULL;
-    (void)arg;
-    (void)peer;
+    clo_broker *broker = arg;
+    clo_owner_record owner;
+    char id[65];
     CLO_TRY(clo_cert_public_key(cert, &key));
     CLO_CHECK(clo_key_get_kind(key) == CLO_KEY_ED25519, CLO_POLICY,
               "an owner shows an Ed25519 key");
-    return CLO_STATUS_OK;
+    clo_mutex_lock(broker->lock);
+    clo_status status = clo_owner_record_get(broker->store, peer->key_id, &owner);
+    clo_mutex_unlock(broker->lock);
+    clo_hex_encode(CLO_SPAN_OF(peer->key_id), id);
+    CLO_CHECK(status.code != CLO_NOTFOUND, CLO_POLICY, "no owner with the key %s is pinned", id);
+    return status;
 }
 
 clo_channel_rules clo_admission_slots(clo_broker *broker)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The broker as a whole: making a store, serving it, checking its log.
+ * The broker as a whole: making a store, pinning owners in it, serving it, checking its log.
  *
  * The identity key (Ed25519) is made here and never leaves the store. Connections use a P-256 key
  * made for each run, whose certificate the identity issues: so a peer that has pinned the identity
  * knows the connection, and the identity signs nothing that a peer chooses.
  */
 #include "broker_state.h"
+
+#include <string.h>
 
 #define CERT_LIFETIME_S (366LL * 24 * 3600)
 #define CERT_BACKDATE_S 300
@@ -31,6 +33,60 @@ clo_status clo_broker_init(const char *folder, const clo_broker_root *root)
     CLO_AUTO_PTR(clo_store) store = NULL;
     CLO_TRY(clo_store_create(folder, root, &store));
     CLO_TRY(put_identity(store)); /* closing the store rolls back */
+    return clo_store_commit(store);
+}
+
+/* ---- owners */
+
+static clo_status check_owner_name(const char *name)
+{
+    size_t size = strlen(name);
+    CLO_CHECK(size > 0 && size < CLO_NAME_MAX, CLO_INVALID,
+              "an owner's name has %zu bytes, expected 1 to %d", size, CLO_NAME_MAX - 1);
+    for (size_t i = 0; i < size; i++) {
+        CLO_CHECK(name[i] >= ' ' && name[i] <= '~', CLO_INVALID,
+                  "an owner's name is printable ASCII, byte %zu is not", i);
+    }
+    return CLO_STATUS_OK;
+}
+
+static clo_status check_owner_key(const clo_public_key *owner)
+{
+    CLO_AUTO_PTR(clo_key) key = NULL;
+    CLO_TRY(clo_public_key_load(owner, &key));
+    CLO_CHECK(clo_key_get_kind(key) == CLO_KEY_ED25519, CLO_INVALID,
+              "an owner's key is of another kind than Ed25519: pin the one that signs");
+    return CLO_STATUS_OK;
+}
+
+/* The head is compared first: a log that was tampered with is not to be sealed anew. */
+static clo_status pin(clo_store *store, const clo_owner_record *owner)
+{
+    clo_owner_record before;
+    CLO_TRY(clo_audit_check_head(store));
+    clo_status status = clo_owner_record_get(store, owner->id, &before);
+    CLO_CHECK(!clo_ok(status), CLO_EXISTS, "this owner is pinned already, as '%s'", before.name);
+    if (status.code != CLO_NOTFOUND) {
+        return status;
+    }
+    CLO_TRY(clo_owner_record_put(store, owner));
+    clo_audit_entry entry = {
+        .kind = "owner", .owner = owner->id, .who = "operator", .reason = owner->name};
+    return clo_audit_add(store, &entry);
+}
+
+clo_status clo_broker_add_owner(const char *folder, const clo_broker_root *root,
+                                const clo_public_key *owner, const char *name)
+{
+    CLO_AUTO_PTR(clo_store) store = NULL;
+    clo_owner_record record = {.pinned = clo_clock_utc()};
+    CLO_TRY(check_owner_name(name));
+    CLO_TRY(check_owner_key(owner));
+    CLO_TRY(clo_public_key_id(owner, record.id));
+    memcpy(record.name, name, strlen(name));
+    CLO_TRY(clo_store_open(folder, root, &store));
+    CLO_TRY(clo_store_begin(store));
+    CLO_TRY(pin(store, &record)); /* closing the store rolls back */
     return clo_store_commit(store);
 }
 
@@ -71,6 +127,15 @@ static clo_status make_tls(clo_broker *broker)
     return clo_cert_make(&request, &broker->tls_cert);
 }
 
+/* In a transaction: an owner may be pinned between the log's end and its sealed head. */
+static clo_status check_log(clo_store *store)
+{
+    CLO_TRY(clo_store_begin(store));
+    clo_status status = clo_audit_check_head(store);
+    clo_store_rollback(store);
+    return status;
+}
+
 static clo_status open_broker(const clo_broker_options *options, clo_broker *broker)
 {
     CLO_CHECK(options->maker != NULL && options->stop != NULL, CLO_INVALID,
@@ -81,7 +146,7 @@ static clo_status open_broker(const clo_broker_options *options, clo_broker *bro
     CLO_TRY(clo_mutex_new(&broker->lock));
     CLO_TRY(clo_mutex_new(&broker->maker_lock));
     CLO_TRY(clo_store_open(options->folder, &options->root, &broker->store));
-    CLO_TRY(clo_audit_check_head(broker->store));
+    CLO_TRY(check_log(broker->store));
     CLO_TRY(load_identity(broker));
     return make_tls(broker);
 }

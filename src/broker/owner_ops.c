@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands of owners. A keyed peer is known by SHA-256 of its SPKI; it becomes an owner when it
- * makes its first key, and commands records of its own only: another owner's key is as absent as
- * one that does not exist.
+ * Commands of owners. A keyed peer is known by SHA-256 of its SPKI, which is pinned (admission.c),
+ * and commands records of its own only: another owner's key is as absent as one that does not
+ * exist.
  */
 #include "broker_state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define DATA_KEY_SIZE   32
@@ -15,12 +16,17 @@
 static clo_status audit(clo_caller *caller, const char *kind, const uint8_t *key_id,
                         const uint8_t *manifest, const uint8_t *request_id)
 {
+    char who[CLO_NAME_MAX + 16];
+    clo_owner_record owner;
+    CLO_TRY_CTX(clo_owner_record_get(caller->broker->store, caller->peer->key_id, &owner),
+                "this owner's pin");
+    snprintf(who, sizeof who, "owner %s", owner.name);
     clo_audit_entry entry = {
         .kind = kind,
         .owner = caller->peer->key_id,
         .key_id = key_id,
         .manifest = manifest,
-        .who = "owner",
+        .who = who,
         .request = request_id,
     };
     return clo_audit_add(caller->broker->store, &entry);
@@ -96,21 +102,6 @@ static clo_status check_key_count(clo_caller *caller)
     return CLO_STATUS_OK;
 }
 
-static clo_status enrol_owner(clo_caller *caller, const uint8_t *request_id)
-{
-    CLO_AUTO(clo_buf) value = CLO_BUF_INIT;
-    clo_store *store = caller->broker->store;
-    clo_span id = CLO_SPAN_OF(caller->peer->key_id);
-    clo_status status = clo_store_get(store, CLO_RECORD_OWNER, id, &value);
-    if (status.code != CLO_NOTFOUND) {
-        return status;
-    }
-    clo_put_u64be(&value, (uint64_t)clo_clock_utc());
-    CLO_TRY(clo_buf_check(&value));
-    CLO_TRY(clo_store_put(store, CLO_RECORD_OWNER, id, CLO_SPAN_EMPTY, clo_buf_span(&value)));
-    return audit(caller, "owner", NULL, NULL, request_id);
-}
-
 static clo_status store_data_key(clo_store *store, const uint8_t key_id[16])
 {
     CLO_AUTO(clo_secret) key = CLO_SECRET_INIT;
@@ -129,7 +120,6 @@ clo_status clo_op_make_key(clo_caller *caller, const uint8_t *request_id, clo_sp
     CLO_TRY(clo_body_var(body, sizeof key.name - 1, "the key's name", &name));
     CLO_CHECK(name.size > 0, CLO_INVALID, "a key needs a name");
     CLO_TRY(check_key_count(caller));
-    CLO_TRY(enrol_owner(caller, request_id));
     memcpy(key.name, name.data, name.size);
     memcpy(key.owner, caller->peer->key_id, sizeof key.owner);
     CLO_TRY(clo_random_bytes(key.id, sizeof key.id));

@@ -3,6 +3,7 @@
  * The bytes of the broker's records (records.h). Values come from a store that an operator can
  * write, but only with the root key: reading is checked all the same.
  *
+ *     owner  name var | pinned u64
  *     key    owner[32] | name var | created u64 | revoked u8 | version u64 | superseded u64
  *     job    epoch u64 | CA var | envelope var
  *     slot   manifest[32] | role u8 | slot u32 | incarnation u64 | key id[32] | platform[32] |
@@ -23,6 +24,32 @@ static void copy_text(clo_span text, char *out, size_t size)
     if (count > 0) {
         memcpy(out, text.data, count);
     }
+}
+
+/* ---- owners */
+
+clo_status clo_owner_record_get(clo_store *store, const uint8_t id[32], clo_owner_record *out_owner)
+{
+    CLO_AUTO(clo_buf) value = CLO_BUF_INIT;
+    clo_owner_record owner = {.pinned = 0};
+    CLO_TRY(clo_store_get(store, CLO_RECORD_OWNER, CLO_SPAN(id, sizeof owner.id), &value));
+    clo_reader r = clo_reader_of(clo_buf_span(&value));
+    memcpy(owner.id, id, sizeof owner.id);
+    copy_text(clo_read_var(&r, sizeof owner.name - 1), owner.name, sizeof owner.name);
+    owner.pinned = (int64_t)clo_read_u64be(&r);
+    CLO_TRY(clo_reader_finish(&r, "an owner record"));
+    *out_owner = owner;
+    return CLO_STATUS_OK;
+}
+
+clo_status clo_owner_record_put(clo_store *store, const clo_owner_record *owner)
+{
+    CLO_AUTO(clo_buf) value = CLO_BUF_INIT;
+    clo_put_var(&value, clo_span_of_str(owner->name));
+    clo_put_u64be(&value, (uint64_t)owner->pinned);
+    CLO_TRY(clo_buf_check(&value));
+    return clo_store_put(store, CLO_RECORD_OWNER, CLO_SPAN_OF(owner->id), CLO_SPAN_EMPTY,
+                         clo_buf_span(&value));
 }
 
 /* ---- keys */

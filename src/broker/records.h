@@ -10,12 +10,19 @@
  *                       '--counter of releases              manifest --> job --> slots
  *
  * Invariants:
+ *   - An owner that has no record is none: records of owners are made by pinning alone.
  *   - A key belongs to one owner, by the SHA-256 of its SPKI, for good.
  *   - Policy versions are only added; counters only grow; epochs and incarnations only grow.
  *
  * Threads: as the store.
  */
 #include "store.h"
+
+typedef struct {
+    uint8_t id[32]; /* SHA-256 of the SPKI */
+    char name[CLO_NAME_MAX];
+    int64_t pinned;
+} clo_owner_record;
 
 typedef struct {
     uint8_t id[16];
@@ -45,6 +52,10 @@ typedef struct {
     uint8_t session[32]; /* of the holder's connection: another one's requests are refused */
     uint8_t evidence[32];
 } clo_slot_record;
+
+clo_status clo_owner_record_get(clo_store *store, const uint8_t id[32],
+                                clo_owner_record *out_owner);
+clo_status clo_owner_record_put(clo_store *store, const clo_owner_record *owner);
 
 clo_status clo_key_record_get(clo_store *store, const uint8_t id[16], clo_key_record *out_key);
 clo_status clo_key_record_put(clo_store *store, const clo_key_record *key);

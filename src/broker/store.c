@@ -13,7 +13,7 @@
 #include "root.h"
 
 #define STORE_FILE    "broker.db"
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 #define STORE_LABEL   "cloister broker store v1"
 #define RECORD_LABEL  "cloister record v1"
 #define SEALED_HEAD   (CLO_AEAD_NONCE + CLO_AEAD_TAG)

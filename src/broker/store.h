@@ -25,7 +25,7 @@
 typedef enum {
     CLO_RECORD_IDENTITY = 1, /* "" -> the identity key, PEM */
     CLO_RECORD_AUDIT_HEAD,   /* "" -> seq u64 | head[32] */
-    CLO_RECORD_OWNER,        /* owner key id -> first seen u64 */
+    CLO_RECORD_OWNER,        /* owner key id -> clo_owner_record */
     CLO_RECORD_KEY,          /* key id -> clo_key_record; parent: owner */
     CLO_RECORD_DATA_KEY,     /* key id -> 32 bytes */
     CLO_RECORD_POLICY,       /* key id | version u64 -> digest[32] | envelope; parent: key id */

@@ -124,6 +124,8 @@ static clo_status pin_broker(demo_state *demo)
 {
     CLO_AUTO(clo_buf) out = CLO_BUF_INIT;
     static const char *const keygen[] = {"keygen", "owner", NULL};
+    static const char *const pin[] = {"kms",    "owner",         "broker", "owner.pub",
+                                      "--root", "file:root.key", NULL};
     static const char *const measure[] = {"attest", "measure", NULL};
     const char *trust[] = {"kms",
                            "trust",
@@ -140,6 +142,7 @@ static clo_status pin_broker(demo_state *demo)
                            "insecure_no_anchor",
                            NULL};
     CLO_TRY(demo_do(demo, keygen, NULL));
+    CLO_TRY(demo_do(demo, pin, NULL));
     CLO_TRY(demo_do(demo, measure, &out));
     CLO_TRY(first_word(&out, demo->measurement, sizeof demo->measurement));
     return demo_do(demo, trust, NULL);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cloister kms init | serve | trust | key | revoke | audit: the key broker, from both sides.
+ * cloister kms init | owner | serve | trust | key | revoke | audit: the key broker, from both
+ * sides.
  */
 #include "commands.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------- init, serve ----------------- */
+/* ---------------------------------------------------------------- init, owner, serve ---------- */
 
 #define ROOT_OPTION                                                                                \
     {                                                                                              \
@@ -16,6 +17,12 @@
     }
 
 const cli_option cmd_kms_init_options[] = {ROOT_OPTION, CLI_OPTIONS_END};
+
+const cli_option cmd_kms_owner_options[] = {
+    ROOT_OPTION,
+    {"name", CLI_TEXT, offsetof(cmd_broker_settings, name), "NAME",
+     "what the audit log calls the owner (the file's name)"},
+    CLI_OPTIONS_END};
 
 const cli_option cmd_kms_serve_options[] = {
     ROOT_OPTION,
@@ -63,6 +70,29 @@ clo_status cmd_kms_init(const cli_command *command, const void *settings,
                            "--root", s->root, NULL};
     cmd_broker_settings quiet = *s;
     return cli_tee_run(NULL, words, show_broker_event, &quiet, clo_deadline_in(30000));
+}
+
+/* "folder/owner.pub" is the owner "owner.pub". */
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+clo_status cmd_kms_owner(const cli_command *command, const void *settings,
+                         const cli_arguments *arguments)
+{
+    const cmd_broker_settings *s = settings;
+    const char *const *item = arguments->positional.item;
+    (void)command;
+    CLO_CHECK(s->root, CLO_INVALID, "--root is missing: file:PATH or passphrase:PATH");
+    const char *name = s->name ? s->name : file_name(item[1]);
+    const char *words[] = {"broker", "owner",  item[0], item[1], "--root",
+                           s->root,  "--name", name,    NULL};
+    cmd_broker_settings quiet = *s;
+    CLO_TRY(cli_tee_run(NULL, words, show_broker_event, &quiet, clo_deadline_in(30000)));
+    printf("pinned: '%s' may command its own records in this key broker\n", name);
+    return CLO_STATUS_OK;
 }
 
 clo_status cmd_kms_serve(const cli_command *command, const void *settings,

@@ -48,11 +48,12 @@ typedef struct {
 CMD_DECLARE(keygen);
 
 typedef struct {
-    const char *root, *slots, *owners, *maker;
+    const char *root, *slots, *owners, *maker, *name;
     bool json;
 } cmd_broker_settings;
 
 CMD_DECLARE(kms_init);
+CMD_DECLARE(kms_owner);
 CMD_DECLARE(kms_serve);
 void cmd_kms_defaults(void *settings);
 

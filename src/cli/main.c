@@ -23,6 +23,8 @@ static const cli_command COMMANDS[] = {
 
     ROW("kms init", "FOLDER --root KIND:PATH", "make a key broker's store", kms_init, 1, 1,
         cmd_broker_settings, NULL),
+    ROW("kms owner", "FOLDER PUB --root KIND:PATH", "pin an owner's key in a broker's store",
+        kms_owner, 2, 2, cmd_broker_settings, NULL),
     ROW("kms serve", "FOLDER --root KIND:PATH", "run a key broker", kms_serve, 1, 1,
         cmd_broker_settings, cmd_kms_defaults),
     ROW("kms trust", "HOST:PORT --owner KEY", "verify a broker's evidence and pin its identity",

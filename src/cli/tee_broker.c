@@ -3,7 +3,7 @@
  * The key broker's commands inside the TEE.
  */
 #include "cloister/broker.h"
-#include "program.h"
+#include "people.h"
 #include "tee_commands.h"
 
 #include <string.h>
@@ -15,6 +15,12 @@
     }
 
 const cli_option tee_broker_init_options[] = {ROOT_OPTION, CLI_OPTIONS_END};
+
+const cli_option tee_broker_owner_options[] = {ROOT_OPTION,
+                                               {"name", CLI_TEXT,
+                                                offsetof(tee_broker_settings, name), "NAME",
+                                                "what the audit log calls the owner"},
+                                               CLI_OPTIONS_END};
 
 const cli_option tee_broker_serve_options[] = {
     ROOT_OPTION,
@@ -56,6 +62,24 @@ clo_status tee_broker_init(const cli_command *command, const void *settings,
     CLO_TRY(clo_broker_init(arguments->positional.item[0], &root));
     cli_event event;
     clo_json_put_str(cli_event_begin(&event, "made"), "folder", arguments->positional.item[0]);
+    cli_event_end(&event);
+    return CLO_STATUS_OK;
+}
+
+clo_status tee_broker_owner(const cli_command *command, const void *settings,
+                            const cli_arguments *arguments)
+{
+    const tee_broker_settings *s = settings;
+    char kind[16];
+    clo_broker_root root;
+    clo_public_key owner;
+    (void)command;
+    CLO_CHECK(s->name, CLO_INVALID, "--name is missing: what the audit log calls the owner");
+    CLO_TRY(parse_root(s->root, kind, &root));
+    CLO_TRY(cli_read_public(arguments->positional.item[1], &owner));
+    CLO_TRY(clo_broker_add_owner(arguments->positional.item[0], &root, &owner, s->name));
+    cli_event event;
+    clo_json_put_str(cli_event_begin(&event, "pinned"), "owner", s->name);
     cli_event_end(&event);
     return CLO_STATUS_OK;
 }

@@ -11,6 +11,7 @@
 
 typedef struct {
     const char *root;  /* "file:PATH" or "passphrase:PATH" */
+    const char *name;  /* of an owner */
     const char *slots; /* listener addresses */
     const char *owners;
     const char *maker;
@@ -22,6 +23,10 @@ void tee_broker_defaults(void *settings);
 /* event: made */
 clo_status tee_broker_init(const cli_command *command, const void *settings,
                            const cli_arguments *arguments);
+extern const cli_option tee_broker_owner_options[];
+/* event: pinned */
+clo_status tee_broker_owner(const cli_command *command, const void *settings,
+                            const cli_arguments *arguments);
 /* events: ready {slots, owners, identity} */
 clo_status tee_broker_serve(const cli_command *command, const void *settings,
                             const cli_arguments *arguments);

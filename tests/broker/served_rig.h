@@ -63,6 +63,14 @@ static inline void rig_broker_run(rig_broker *b)
     }
 }
 
+/* Beside the running broker, too. */
+static inline clo_status rig_pin(const rig_broker *b, const clo_key *owner, const char *name)
+{
+    clo_broker_root root = {"file", b->root_path};
+    clo_public_key public_key = rig_public(owner);
+    return clo_broker_add_owner(b->folder, &root, &public_key, name);
+}
+
 static inline void rig_broker_start(rig_broker *b)
 {
     memset(b, 0, sizeof *b);
@@ -70,6 +78,7 @@ static inline void rig_broker_start(rig_broker *b)
     snprintf(b->root_path, sizeof b->root_path, "%s.root", b->folder);
     clo_broker_root root = {"file", b->root_path};
     rig_must(clo_broker_init(b->folder, &root), "init");
+    rig_must(rig_pin(b, rig_keys.owner, "fashion house"), "owner");
     b->maker = rig_maker(rig_broker_program);
     rig_broker_run(b);
 }

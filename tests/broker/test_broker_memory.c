@@ -56,6 +56,9 @@ static void make_world(void)
     w.owner.as = CLO_PEER_KEYED;
     w.owner.hello.role = CLO_ROLE_OWNER;
     clo_key_id(rig_keys.owner, w.owner.key_id);
+    clo_owner_record owner = {.name = "fashion house"};
+    memcpy(owner.id, w.owner.key_id, sizeof owner.id);
+    rig_must(clo_owner_record_put(w.broker.store, &owner), "owner");
     make_slot_peer();
 }
 
@@ -68,6 +71,8 @@ static void free_world(void)
     clo_store_close(w.broker.store);
     clo_mutex_free(w.broker.lock);
 }
+
+static bool kept_in_secret; /* where the last request's answer was kept */
 
 /* One request on a connection of its own; slots enrol on it before. */
 static clo_status ask(const clo_peer *peer, clo_op op, clo_span body, bool enrolled, clo_buf *out)
@@ -94,6 +99,7 @@ static clo_status ask(const clo_peer *peer, clo_op op, clo_span body, bool enrol
     clo_buf_clear(out);
     clo_put_span(out, answer.body);
     clo_code code = answer.code;
+    kept_in_secret = caller.last_answer.secret;
     clo_caller_cleanup(&caller);
     CLO_TRY(status);
     CLO_CHECK(code == CLO_OK, code, "refused");
@@ -225,6 +231,17 @@ static void survives_failures_while_a_slot_enrols_and_asks(void)
     sweep(walk_recipients, &out);
 }
 
+static void keeps_answers_with_file_keys_in_secret_memory(void)
+{
+    CLO_AUTO(clo_buf) out = CLO_BUF_INIT;
+    T_OK(walk_slot_file_keys(&out));
+    T_CHECK(kept_in_secret);
+    T_OK(walk_owner_file_keys(&out));
+    T_CHECK(kept_in_secret);
+    T_OK(walk_roster(&out));
+    T_CHECK(!kept_in_secret);
+}
+
 static void survives_failures_while_an_owner_revokes(void)
 {
     CLO_AUTO(clo_buf) out = CLO_BUF_INIT;
@@ -237,6 +254,7 @@ int main(int argc, char **argv)
     static const clo_test tests[] = {
         T(survives_failures_while_an_owner_prepares),
         T(survives_failures_while_a_slot_enrols_and_asks),
+        T(keeps_answers_with_file_keys_in_secret_memory),
         T(survives_failures_while_an_owner_revokes),
     };
     rig_keys_make();

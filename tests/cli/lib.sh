@@ -104,6 +104,11 @@ serve_broker() { # serve_broker NAME SLOTS OWNERS
     owners=$(sed -n 's/.*"owners":"\([^"]*\)".*/\1/p' "$1.out")
 }
 
+# pin_owner PUB: lets this key act at the broker of start_broker, which may be serving.
+pin_owner() {
+    "$cloister" kms owner broker "$1" --root file:broker.root >/dev/null
+}
+
 pin_broker() {
     "$cloister" kms trust "$owners" --owner owner.key --measurement "$measurement" \
         --simulator-root vendor/root.pem --accept insecure_root_operator \
@@ -137,6 +142,7 @@ make_job() { # make_job FILE [OPTION...]: signed and approved
 # The whole installation, each step checked.
 install() {
     start_vendor vendor && start_broker broker && "$cloister" keygen owner >/dev/null &&
+        pin_owner owner.pub &&
         measurement=$("$cloister" attest measure) && pin_broker &&
         key=$("$cloister" kms key fashion-mnist --owner owner.key --broker "$owners") &&
         make_policy policy.dsse &&

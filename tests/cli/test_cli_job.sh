@@ -82,6 +82,7 @@ ok "control: an untouched copy" bash -c "cp -r sealed copy && timeout 60 $cloist
 # Another broker of the same code is not the pinned one.
 first_slots=$slots first_owners=$owners
 start_broker second
+"$cloister" kms owner second owner.pub --root file:second.root >/dev/null
 refused "another broker of the same code, by a slot" 'not accepted' 3 train job.dsse --dry-run --timeout 5
 refused "another broker of the same code, by an owner" 'not the one that is pinned' 4 "$cloister" kms key x --owner owner.key --broker "$owners"
 slots=$first_slots owners=$first_owners

@@ -32,6 +32,16 @@ cloister keygen owner >/dev/null && cloister keygen other >/dev/null || give_up 
 trust() {
     cloister kms trust "$owners" --owner owner.key --simulator-root "$SIM" "$@"
 }
+check "an owner who is not pinned is refused" 3 'peer refused' \
+    trust --accept insecure_root_operator --accept insecure_no_anchor
+check "without the root key nobody pins" 4 tag \
+    cloister kms owner broker owner.pub --root file:wrong.key
+check "a key that does not sign is no owner's" 2 'Ed25519' \
+    cloister kms owner broker owner-receive.pub --root file:root.key
+check "the operator pins the owner beside the serving broker" 0 "pinned: 'owner.pub'" \
+    cloister kms owner broker owner.pub --root file:root.key
+check "once" 6 "already, as 'owner.pub'" cloister kms owner broker owner.pub --root file:root.key \
+    --name again
 check "a broker's weaknesses must be accepted" 3 'insecure_' trust
 check "each of them" 3 'insecure_no_anchor' trust --accept insecure_root_operator
 check "a broker of another measurement is refused" 3 'POLICY_MEASUREMENT' \
@@ -53,6 +63,9 @@ check "and shown" 0 '"data_set":"digits"' cloister kms policy show policy.dsse
 check "a policy that names no model is refused" 2 '\-\-model' cloister kms policy make \
     --owner owner.key --key "$key" --data-set digits --simulator-root "$SIM"
 check "the broker takes it" 0 'holds the policy' cloister kms policy put policy.dsse "${acting[@]}"
+check "somebody who is not pinned cannot put it" 3 'peer refused' \
+    cloister kms policy put policy.dsse --owner other.key --broker "$owners"
+cloister kms owner broker other.pub --root file:root.key >/dev/null || give_up "other is not pinned"
 check "another owner cannot put it" 6 'has no key with this id' \
     cloister kms policy put policy.dsse --owner other.key --broker "$owners"
 check "data is sealed" 0 'sealed 4 files' cloister seal "${acting[@]}" --policy policy.dsse \
