@@ -219,7 +219,10 @@ bool clo_span_starts_with(clo_span a, clo_span prefix);
 
 /* Owned, growable bytes with a limit given at creation. Appending never fails by itself: a failed
  * append sets `failed`, later ones do nothing, and clo_buf_check says so once at the end. Wiped
- * when it grows and when it is released, so it may hold plaintext; keys belong into clo_secret. */
+ * when it grows and when it is released, so it may hold plaintext. Keys belong into clo_secret;
+ * texts and messages that carry keys on their way there, into a buffer made by CLO_BUF_SECRET,
+ * whose memory is that of clo_secret (locked where possible, never dumped, zero in a forked child).
+ * That one takes at most 16 MiB, whatever its limit. */
 typedef struct {
     uint8_t *data;
     size_t size;
@@ -227,13 +230,16 @@ typedef struct {
     size_t limit; /* 0: CLO_BUF_DEFAULT_LIMIT */
     bool failed;
     bool over_limit; /* why: the limit, else memory */
+    bool secret;     /* grows in secret memory; set while the buffer is empty */
 } clo_buf;
 
 #define CLO_BUF_DEFAULT_LIMIT ((size_t)64 << 20)
-#define CLO_BUF_INIT          ((clo_buf){NULL, 0, 0, 0, false, false})
-#define CLO_BUF_LIMIT(bytes)  ((clo_buf){NULL, 0, 0, (bytes), false, false})
+#define CLO_BUF_INIT          ((clo_buf){NULL, 0, 0, 0, false, false, false})
+#define CLO_BUF_LIMIT(bytes)  ((clo_buf){NULL, 0, 0, (bytes), false, false, false})
+#define CLO_BUF_SECRET(bytes) ((clo_buf){NULL, 0, 0, (bytes), false, false, true})
 
-void clo_buf_release(clo_buf *buf); /* wipes, frees; ready for use again */
+/* Wipes, frees; ready for use again, with its limit and its kind of memory. */
+void clo_buf_release(clo_buf *buf);
 /* Size 0, no failure; keeps the memory and the limit. What was written is wiped at release. */
 void clo_buf_clear(clo_buf *buf);
 clo_status clo_buf_check(const clo_buf *buf); /* CLO_LIMIT or CLO_NOMEM if an append failed */

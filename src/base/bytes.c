@@ -4,7 +4,8 @@
  * writes or reads a format is a plain list of its fields, checked once at the end.
  *
  * Invariants: buf->size <= limit; capacity may be one more than the limit, for the NUL of
- * clo_buf_str; reader->at <= in.size; a failed reader stays where it failed.
+ * clo_buf_str; a secret buffer's memory is one clo_secret of `capacity` bytes; reader->at <=
+ * in.size; a failed reader stays where it failed.
  */
 #include "cloister/base.h"
 
@@ -23,6 +24,24 @@ static bool buf_fail(clo_buf *buf, bool over_limit)
     buf->failed = true;
     buf->over_limit = over_limit;
     return false;
+}
+
+/* The contents in `capacity` bytes; NULL leaves them where they are. */
+static uint8_t *move_to(clo_buf *buf, size_t capacity)
+{
+    if (!buf->secret) {
+        return clo_realloc_array(buf->data, buf->capacity, capacity, 1);
+    }
+    clo_secret old = {buf->data, buf->capacity};
+    clo_secret moved = CLO_SECRET_INIT;
+    if (!clo_ok(clo_secret_alloc(&moved, capacity))) {
+        return NULL;
+    }
+    if (buf->size > 0) {
+        memcpy(moved.data, buf->data, buf->size);
+    }
+    clo_secret_clear(&old);
+    return moved.data;
 }
 
 /* Makes room for `more` counted bytes and `spare` uncounted ones behind them. */
@@ -45,7 +64,7 @@ static bool ensure(clo_buf *buf, size_t more, size_t spare)
     if (capacity < needed) {
         capacity = needed;
     }
-    uint8_t *data = clo_realloc_array(buf->data, buf->capacity, capacity, 1);
+    uint8_t *data = move_to(buf, capacity);
     if (data == NULL) {
         return buf_fail(buf, false);
     }
@@ -126,6 +145,12 @@ bool clo_span_starts_with(clo_span a, clo_span prefix)
 
 void clo_buf_release(clo_buf *buf)
 {
+    if (buf->secret) {
+        clo_secret memory = {buf->data, buf->capacity};
+        clo_secret_clear(&memory);
+        *buf = CLO_BUF_SECRET(buf->limit);
+        return;
+    }
     if (buf->data != NULL) {
         clo_wipe(buf->data, buf->capacity);
         clo_free(buf->data);

@@ -46,7 +46,7 @@ typedef struct {
     uint8_t session[32];
     uint64_t counter;         /* of the last request answered */
     uint8_t last_request[32]; /* its digest, and ... */
-    clo_buf last_answer;      /* ... the answer it got, for a retry; may hold file keys */
+    clo_buf last_answer;      /* ... the answer it got, for a retry; secret if it has keys */
     clo_public_key peer_key;  /* slots: of the connection; set at enrolment */
     bool enrolled;            /* slots */
     uint32_t slot;
@@ -107,7 +107,8 @@ clo_status clo_release_decide(clo_caller *caller, const clo_manifest *manifest, 
 /* The newest policy of a key, opened. CLO_NOTFOUND when there is none. */
 clo_status clo_release_policy(clo_broker *broker, const clo_key_record *key,
                               clo_policy *out_policy);
-/* The file key of exactly these header bytes, under the key record of that id, appended. */
+/* The file key of exactly these header bytes, under the key record of that id, appended to a buffer
+ * of secret memory. */
 clo_status clo_release_file_key(clo_broker *broker, const uint8_t key_id[16], clo_span header,
                                 clo_buf *out);
 

@@ -20,28 +20,29 @@ static const struct {
     clo_op op;
     clo_handler run;
     bool outside; /* of the lock and of a transaction: waits for the maker of evidence */
+    bool keys;    /* the answer holds file keys: it stands in secret memory, also for a retry */
 } handlers[] = {
-    {CLO_OP_OWNER_IDENTITY, clo_op_identity, true},
-    {CLO_OP_OWNER_MAKE_KEY, clo_op_make_key, false},
-    {CLO_OP_OWNER_PUT_POLICY, clo_op_put_policy, false},
-    {CLO_OP_OWNER_GET_POLICY, clo_op_get_policy, false},
-    {CLO_OP_OWNER_FILE_KEYS, clo_op_owner_file_keys, false},
-    {CLO_OP_OWNER_APPROVE, clo_op_approve, false},
-    {CLO_OP_OWNER_REVOKE, clo_op_revoke, false},
-    {CLO_OP_OWNER_AUDIT, clo_op_audit, false},
-    {CLO_OP_SLOT_ENROL, clo_op_enrol, false},
-    {CLO_OP_SLOT_ROSTER, clo_op_roster, false},
-    {CLO_OP_SLOT_RENEW, clo_op_renew, false},
-    {CLO_OP_SLOT_FILE_KEYS, clo_op_slot_file_keys, false},
-    {CLO_OP_SLOT_RECIPIENTS, clo_op_recipients, false},
-    {CLO_OP_SLOT_LEAVE, clo_op_leave, false},
+    {CLO_OP_OWNER_IDENTITY, clo_op_identity, true, false},
+    {CLO_OP_OWNER_MAKE_KEY, clo_op_make_key, false, false},
+    {CLO_OP_OWNER_PUT_POLICY, clo_op_put_policy, false, false},
+    {CLO_OP_OWNER_GET_POLICY, clo_op_get_policy, false, false},
+    {CLO_OP_OWNER_FILE_KEYS, clo_op_owner_file_keys, false, true},
+    {CLO_OP_OWNER_APPROVE, clo_op_approve, false, false},
+    {CLO_OP_OWNER_REVOKE, clo_op_revoke, false, false},
+    {CLO_OP_OWNER_AUDIT, clo_op_audit, false, false},
+    {CLO_OP_SLOT_ENROL, clo_op_enrol, false, false},
+    {CLO_OP_SLOT_ROSTER, clo_op_roster, false, false},
+    {CLO_OP_SLOT_RENEW, clo_op_renew, false, false},
+    {CLO_OP_SLOT_FILE_KEYS, clo_op_slot_file_keys, false, true},
+    {CLO_OP_SLOT_RECIPIENTS, clo_op_recipients, false, false},
+    {CLO_OP_SLOT_LEAVE, clo_op_leave, false, false},
 };
 
 void clo_caller_init(clo_broker *broker, const clo_peer *peer, const uint8_t session[32],
                      clo_caller *out_caller)
 {
     *out_caller = (clo_caller){.broker = broker, .peer = peer};
-    out_caller->last_answer.limit = ANSWER_MAX;
+    out_caller->last_answer = CLO_BUF_LIMIT(ANSWER_MAX);
     memcpy(out_caller->session, session, sizeof out_caller->session);
 }
 
@@ -58,6 +59,7 @@ static clo_status run_and_write(clo_caller *caller, clo_handler run, const uint8
                                 clo_span body)
 {
     CLO_AUTO(clo_buf) out_body = CLO_BUF_LIMIT(ANSWER_MAX);
+    out_body.secret = caller->last_answer.secret;
     CLO_TRY(run(caller, request_id, body, &out_body));
     CLO_TRY(clo_buf_check(&out_body));
     clo_answer answer = {.code = CLO_OK, .body = clo_buf_span(&out_body)};
@@ -138,10 +140,11 @@ static clo_status run_locked(clo_caller *caller, clo_handler run, const clo_op_r
 
 /* ---- answering */
 
-static void forget_answer(clo_caller *caller)
+/* Makes room for an answer, which holds keys or does not. */
+static void forget_answer(clo_caller *caller, bool keys)
 {
     clo_buf_release(&caller->last_answer);
-    caller->last_answer.limit = ANSWER_MAX;
+    caller->last_answer.secret = keys;
 }
 
 static void write_refusal(clo_caller *caller, const clo_op_row *op, clo_status status)
@@ -157,7 +160,7 @@ static void write_refusal(clo_caller *caller, const clo_op_row *op, clo_status s
     } else {
         answer.text = clo_span_of_str(text);
     }
-    forget_answer(caller);
+    forget_answer(caller, false);
     clo_answer_write(&answer, &caller->last_answer);
 }
 
@@ -172,7 +175,7 @@ static clo_status answer_request(clo_caller *caller, const clo_request *request)
     CLO_CHECK(op != NULL && i < sizeof handlers / sizeof *handlers, CLO_BUG,
               "operation %u has no handler", request->op);
     CLO_TRY(clo_request_id(caller->session, request->counter, request_id));
-    forget_answer(caller);
+    forget_answer(caller, handlers[i].keys);
     clo_status status = handlers[i].outside
                             ? run_and_write(caller, handlers[i].run, request_id, request->body)
                             : run_locked(caller, handlers[i].run, op, request_id, request->body);

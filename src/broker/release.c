@@ -135,6 +135,7 @@ clo_status clo_release_file_key(clo_broker *broker, const uint8_t key_id[16], cl
 {
     CLO_AUTO(clo_secret) data_key = CLO_SECRET_INIT;
     CLO_AUTO(clo_secret) file_key = CLO_SECRET_INIT;
+    CLO_ASSERT(out->secret);
     CLO_TRY(
         clo_store_get_secret(broker->store, CLO_RECORD_DATA_KEY, CLO_SPAN(key_id, 16), &data_key));
     CLO_TRY(clo_seal_file_key(&data_key, header, &file_key));

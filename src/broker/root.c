@@ -33,7 +33,7 @@ static clo_status make_file(const char *path)
 
 static clo_status load_file(const char *path, bool make, const uint8_t *salt, clo_secret *out_key)
 {
-    CLO_AUTO(clo_buf) file = CLO_BUF_LIMIT(ROOT_SIZE);
+    CLO_AUTO(clo_buf) file = CLO_BUF_SECRET(ROOT_SIZE);
     (void)salt;
     if (make && !clo_file_exists(path)) {
         CLO_TRY(make_file(path));
@@ -47,7 +47,7 @@ static clo_status load_file(const char *path, bool make, const uint8_t *salt, cl
 static clo_status load_passphrase(const char *path, bool make, const uint8_t *salt,
                                   clo_secret *out_key)
 {
-    CLO_AUTO(clo_buf) file = CLO_BUF_LIMIT(PASSPHRASE_MAX);
+    CLO_AUTO(clo_buf) file = CLO_BUF_SECRET(PASSPHRASE_MAX);
     CLO_AUTO(clo_secret) key = CLO_SECRET_INIT;
     (void)make;
     CLO_TRY(read_private(path, PASSPHRASE_MAX, &file));

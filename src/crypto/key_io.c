@@ -2,7 +2,8 @@
 /*
  * Keys as PEM and files: PKCS#8 (RFC 5958) for private ones, SubjectPublicKeyInfo for public ones.
  * Writing uses the fixed encodings of key.c's rows; reading private keys takes any PKCS#8 of our
- * kinds, because people bring keys made by other programs.
+ * kinds, because people bring keys made by other programs. Private text and DER stand in secret
+ * memory only; OpenSSL's own copy of the key lies on its heap (SECURITY.md).
  *
  * A private file is read through one descriptor, so that the file whose mode was checked is the
  * file that is read.
@@ -61,7 +62,7 @@ static bool is_pair(EVP_PKEY *pkey)
 
 clo_status clo_key_parse_private_pem(clo_span pem, clo_key **out_key)
 {
-    CLO_AUTO(clo_buf) der = CLO_BUF_LIMIT(FILE_MAX);
+    CLO_AUTO(clo_buf) der = CLO_BUF_SECRET(FILE_MAX);
     CLO_TRY(read_only_block(pem, PRIVATE_LABEL, &der));
     EVP_PKEY *pkey = pkey_of_pkcs8(clo_buf_span(&der));
     CLO_TRY(CLO_OPENSSL(pkey != NULL, CLO_FORMAT, "reading a private key"));
@@ -90,7 +91,7 @@ static bool raw_private_of(const clo_key *key, uint8_t out[32])
     return EVP_PKEY_get_raw_private_key(key->pkey, out, &size) == 1 && size == 32;
 }
 
-/* clo_buf wipes what it grows out of and what it releases, so no copy is left behind. */
+/* `out` is a secret buffer. */
 static clo_status put_pkcs8(const clo_key *key, clo_buf *out)
 {
     const clo_key_row *row = clo_key_row_of(key->kind);
@@ -108,8 +109,8 @@ static clo_status put_pkcs8(const clo_key *key, clo_buf *out)
 clo_status clo_key_write_private_pem(const clo_key *key, clo_secret *out_pem)
 {
     CLO_CHECK(key->has_private, CLO_INVALID, "a public key has no private form");
-    CLO_AUTO(clo_buf) der = CLO_BUF_INIT;
-    CLO_AUTO(clo_buf) pem = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) der = CLO_BUF_SECRET(FILE_MAX);
+    CLO_AUTO(clo_buf) pem = CLO_BUF_SECRET(FILE_MAX);
     CLO_TRY(put_pkcs8(key, &der));
     clo_pem_put(&pem, PRIVATE_LABEL, clo_buf_span(&der));
     CLO_TRY(clo_buf_check(&pem));

@@ -4,6 +4,8 @@
  * private keys pass through and OpenSSL's reader leaves copies in its heap, and because a chain
  * from outside must be cut by the bounds-checked cursor.
  *
+ * The digits stand in memory of the kind that the caller's buffer has: secret for private keys.
+ *
  *     -----BEGIN label-----   base64 in lines, any line length, LF or CR LF   -----END label-----
  */
 #include "crypto_internal.h"
@@ -62,6 +64,7 @@ clo_status clo_pem_read(clo_reader *reader, const char *label, size_t limit, clo
     CLO_CHECK(take_boundary(reader, "BEGIN", label), CLO_FORMAT,
               "expected a PEM block '%s' at offset %zu", label, reader->at);
     CLO_AUTO(clo_buf) body = CLO_BUF_LIMIT(limit / 3 * 4 + 4);
+    body.secret = out_der->secret;
     collect_body(reader, &body);
     CLO_TRY_CTX(clo_buf_check(&body), "PEM block '%s'", label);
     CLO_CHECK(take_boundary(reader, "END", label), CLO_FORMAT, "PEM block '%s' has no end", label);
@@ -72,6 +75,7 @@ clo_status clo_pem_read(clo_reader *reader, const char *label, size_t limit, clo
 void clo_pem_put(clo_buf *out, const char *label, clo_span der)
 {
     CLO_AUTO(clo_buf) body = CLO_BUF_INIT;
+    body.secret = out->secret;
     clo_put_base64(&body, der);
     out->failed = out->failed || body.failed;
     clo_put_format(out, "-----BEGIN %s-----\n", label);

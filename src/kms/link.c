@@ -146,7 +146,7 @@ clo_status clo_link_file_keys(clo_link *link, clo_op op, const clo_span *headers
                               clo_deadline deadline, clo_secret *out_keys)
 {
     CLO_AUTO(clo_buf) body = CLO_BUF_LIMIT(REQUEST_MAX);
-    CLO_AUTO(clo_buf) message = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) message = CLO_BUF_SECRET(ANSWER_MAX);
     clo_span answer;
     CLO_CHECK(count > 0 && count <= CLO_KMS_LIST_MAX, CLO_INVALID,
               "%zu file keys asked for, expected 1 to %d", count, CLO_KMS_LIST_MAX);

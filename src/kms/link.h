@@ -33,8 +33,8 @@ typedef struct {
     uint64_t counter;
 } clo_link;
 
-/* One request. `message` keeps the answer that *out_body borrows from, and may hold keys: it is
- * wiped when released. The broker's refusal comes back with its code and text. */
+/* One request. `message` keeps the answer that *out_body borrows from; where the answer holds keys,
+ * it is a buffer of secret memory. The broker's refusal comes back with its code and text. */
 clo_status clo_link_call(clo_link *link, clo_op op, clo_span body, clo_deadline deadline,
                          clo_buf *message, clo_span *out_body);
 /* The file keys of a list of headers; the answer of both kinds of asker. Clears all on failure. */

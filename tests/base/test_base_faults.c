@@ -20,9 +20,9 @@ bool clo_mem_should_fail(void)
 
 static const char *fixture; /* a file of 100 KB */
 
-static clo_status uses_buffers(void)
+static clo_status fill_buffer(clo_buf empty)
 {
-    CLO_AUTO(clo_buf) buf = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) buf = empty;
     for (int i = 0; i < 300; i++) {
         clo_put_var(&buf, clo_span_of_str("field"));
         clo_put_format(&buf, "%d", i);
@@ -31,6 +31,16 @@ static clo_status uses_buffers(void)
     }
     CLO_TRY(clo_buf_check(&buf));
     return clo_buf_str(&buf) == NULL ? clo_buf_check(&buf) : CLO_STATUS_OK;
+}
+
+static clo_status uses_buffers(void)
+{
+    return fill_buffer(CLO_BUF_INIT);
+}
+
+static clo_status uses_secret_buffers(void)
+{
+    return fill_buffer(CLO_BUF_SECRET(0));
 }
 
 static clo_status uses_decoders(void)
@@ -160,6 +170,7 @@ static void sweep(clo_status (*call)(void))
 static void buffers_survive_every_failed_allocation(void)
 {
     sweep(uses_buffers);
+    sweep(uses_secret_buffers);
     sweep(uses_decoders);
 }
 

@@ -194,6 +194,91 @@ static void forked_child_sees_zeros(void)
     T_INT(s.data[31], 1);
 }
 
+/* Fills it with 1, 2, 3 ... 250, 1, 2 ...; and whether it holds that. */
+static void fill(clo_buf *buf, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        clo_put_u8(buf, (uint8_t)(i % 250 + 1));
+    }
+}
+
+static bool is_filled(const clo_buf *buf, size_t size)
+{
+    for (size_t i = 0; i < buf->size; i++) {
+        if (buf->data[i] != i % 250 + 1) {
+            return false;
+        }
+    }
+    return buf->size == size;
+}
+
+static void secret_buffer_keeps_what_it_takes_while_it_grows(void)
+{
+    CLO_AUTO(clo_buf) buf = CLO_BUF_SECRET(100000);
+    for (int round = 0; round < 3; round++) {
+        fill(&buf, 100000);
+        T_OK(clo_buf_check(&buf));
+        T_CHECK(is_filled(&buf, 100000));
+        T_CHECK(clo_buf_str(&buf) != NULL && is_filled(&buf, 100000));
+        clo_put_u8(&buf, 1);
+        T_CODE(clo_buf_check(&buf), CLO_LIMIT);
+        clo_buf_release(&buf);
+        T_CHECK(buf.data == NULL && buf.size == 0 && buf.secret && buf.limit == 100000);
+    }
+    T_OK(clo_buf_reserve(&buf, 10));
+    T_CHECK(buf.size == 0 && is_zero(buf.data, 10));
+    fill(&buf, 10);
+    clo_buf_clear(&buf);
+    T_CHECK(buf.size == 0 && buf.secret && buf.data != NULL);
+}
+
+static void secret_buffer_gives_its_memory_back_wiped(void)
+{
+    CLO_AUTO(clo_secret) neighbour = CLO_SECRET_INIT; /* keeps the page mapped */
+    clo_buf buf = CLO_BUF_SECRET(0);
+    T_OK(clo_secret_alloc(&neighbour, 32));
+    fill(&buf, 64);
+    const uint8_t *small = buf.data;
+    T_CHECK((uintptr_t)small / 4096 == (uintptr_t)neighbour.data / 4096);
+    clo_put_u8(&buf, 1);
+    T_CHECK(buf.data != small && is_zero(small, 64));
+    const uint8_t *grown = buf.data;
+    clo_buf_release(&buf);
+    T_CHECK(is_zero(grown, 128));
+}
+
+static void secret_buffer_stops_at_the_size_of_secrets(void)
+{
+    clo_buf buf = CLO_BUF_SECRET((size_t)64 << 20);
+    clo_buf plain = CLO_BUF_LIMIT((size_t)64 << 20);
+    T_OK(clo_buf_reserve(&buf, (size_t)16 << 20));
+    clo_buf_release(&buf);
+    T_CODE(clo_buf_reserve(&buf, ((size_t)16 << 20) + 1), CLO_NOMEM);
+    T_OK(clo_buf_reserve(&plain, ((size_t)16 << 20) + 1)); /* the control */
+    clo_buf_release(&buf);
+    clo_buf_release(&plain);
+}
+
+/* Only secret memory is zero in a forked child: this tells that a buffer stands in it. */
+static void forked_child_sees_zeros_in_secret_buffers_only(void)
+{
+    CLO_AUTO(clo_buf) small = CLO_BUF_SECRET(0);
+    CLO_AUTO(clo_buf) large = CLO_BUF_SECRET(0);
+    CLO_AUTO(clo_buf) plain = CLO_BUF_INIT;
+    fill(&small, 40);
+    fill(&large, 5000);
+    fill(&plain, 40);
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(is_zero(small.data, 40) && is_zero(large.data, 5000) && is_filled(&plain, 40) ? 0
+                                                                                            : 1);
+    }
+    int status;
+    T_CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    T_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    T_CHECK(is_filled(&small, 40) && is_filled(&large, 5000));
+}
+
 static void arena_memory_is_zeroed_aligned_and_apart(void)
 {
     CLO_AUTO(clo_arena) arena = CLO_ARENA_INIT;
@@ -244,6 +329,10 @@ int main(int argc, char **argv)
         T(hundreds_of_secrets_never_touch_each_other),
         T(small_secrets_share_pages),
         T(forked_child_sees_zeros),
+        T(secret_buffer_keeps_what_it_takes_while_it_grows),
+        T(secret_buffer_gives_its_memory_back_wiped),
+        T(secret_buffer_stops_at_the_size_of_secrets),
+        T(forked_child_sees_zeros_in_secret_buffers_only),
         T(arena_memory_is_zeroed_aligned_and_apart),
         T(arena_stops_at_its_limit),
         T(arena_copies_text_with_a_terminator),
