@@ -31,8 +31,8 @@
  * accepts for each listener, one serves each connection (at most 320), because messages block and a
  * slow peer must wait alone. Requests are handled one at a time under one lock, which is not held
  * while the network or the maker of evidence is waited for, so the store sees one writer. Nothing
- * is cached between requests: the file is the state, and a broker that is stopped at any moment can
- * go on.
+ * is cached between requests but what the slots' gate demands, which is made anew with each change
+ * of a policy: the file is the state, and a broker that is stopped at any moment can go on.
  */
 #include "cloister/kms.h"
 

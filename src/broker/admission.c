@@ -3,10 +3,17 @@
  * Whom the gates of the two listeners let in.
  *
  * Slots: at the gate the broker has the peer's claim to a manifest, but not the manifest, so the
- * expectation is what any living policy could allow: the union of their conditions, with the
- * policies first whose owner approved this manifest. It keeps programs out that no owner ever
- * named; what the slot may have is decided at its requests, by each policy exactly, with the reason
- * told.
+ * expectation is what any living policy could allow: the union of their conditions. It keeps
+ * programs out that no owner ever named; what the slot may have is decided at its requests, by each
+ * policy exactly, with the reason told.
+ *
+ *     start, put-policy, revoke: clo_admission_prepare   every policy opened, union made
+ *     commit or rollback:        clo_admission_settle    union taken, or dropped
+ *     HELLO of a slot:           a copy of the union
+ *
+ * So a peer that has shown no evidence costs neither the store's lock nor a signature. A policy
+ * that would not fit into the union is refused when its owner puts it: dropping a condition here
+ * would shut out honest jobs.
  *
  * Owners: an Ed25519 key that is pinned in the store, which is asked at each connection, so that an
  * owner who was pinned a moment ago is let in. The gate asks before it makes evidence: whoever is
@@ -14,49 +21,81 @@
  */
 #include "broker_state.h"
 
+#include <stddef.h>
 #include <string.h>
 
-/* Appends `item` to a list unless it is there or the list is full. */
-static void add_item(void *items, uint32_t *count, uint32_t max, const void *item, size_t size)
+/* The lists of an appraisal whose members only allow: unions of them are unions of what is allowed.
+ * Platforms are not among them: an empty list of those allows any. */
+typedef struct {
+    const char *name;
+    size_t items, item_size, count;
+    uint32_t max;
+} list_row;
+
+#define LIST(name, list, number)                                                                   \
+    {                                                                                              \
+        name, offsetof(clo_appraisal, list), sizeof(*((clo_appraisal *)0)->list),                  \
+            offsetof(clo_appraisal, number),                                                       \
+            sizeof(((clo_appraisal *)0)->list) / sizeof(*((clo_appraisal *)0)->list)               \
+    }
+
+static const list_row lists[] = {
+    LIST("kinds of TEE", tees, tee_count),
+    LIST("measurements", measurements, measurement_count),
+    LIST("signers", signers, signer_count),
+    LIST("TCB statuses", tcb_statuses, tcb_status_count),
+    LIST("advisories", advisories, advisory_count),
+};
+
+/* Appends `item` unless it is there. False: the list is full. */
+static bool add_item(void *items, uint32_t *count, uint32_t max, const void *item, size_t size)
 {
     uint8_t *bytes = items;
     for (uint32_t i = 0; i < *count; i++) {
         if (memcmp(bytes + i * size, item, size) == 0) {
-            return;
+            return true;
         }
     }
-    if (*count < max) {
-        memcpy(bytes + *count * size, item, size);
-        (*count)++;
+    if (*count == max) {
+        return false;
     }
+    memcpy(bytes + *count * size, item, size);
+    (*count)++;
+    return true;
 }
 
-#define ADD_ALL(into, from, list, number)                                                          \
-    do {                                                                                           \
-        for (uint32_t add_i = 0; add_i < (from)->number; add_i++) {                                \
-            add_item((into)->list, &(into)->number, sizeof((into)->list) / sizeof(*(into)->list),  \
-                     &(from)->list[add_i], sizeof(*(into)->list));                                 \
-        }                                                                                          \
-    } while (0)
+static clo_status merge_list(const list_row *row, const clo_appraisal *from, clo_appraisal *into)
+{
+    const uint8_t *items = (const uint8_t *)from + row->items;
+    uint32_t number = *(const uint32_t *)((const uint8_t *)from + row->count);
+    uint32_t *count = (uint32_t *)((uint8_t *)into + row->count);
+    for (uint32_t i = 0; i < number; i++) {
+        bool added = add_item((uint8_t *)into + row->items, count, row->max,
+                              items + i * row->item_size, row->item_size);
+        CLO_CHECK(added, CLO_LIMIT, "the policies of all keys together name more than %u %s",
+                  row->max, row->name);
+    }
+    return CLO_STATUS_OK;
+}
+
+/* Empty: any. More than fit must not shut out what a policy allows: then any may pass here. */
+static void merge_platforms(const clo_appraisal *from, bool first, clo_appraisal *into)
+{
+    bool any = from->platform_count == 0 || (!first && into->platform_count == 0);
+    for (uint32_t i = 0; i < from->platform_count && !any; i++) {
+        any = !add_item(into->platforms, &into->platform_count, CLO_MAX_LIST, from->platforms[i],
+                        sizeof from->platforms[i]);
+    }
+    into->platform_count = any ? 0 : into->platform_count;
+}
 
 /* `first`: nothing was merged yet, so restrictions begin with this one's. */
-static void merge(const clo_appraisal *from, bool first, clo_appraisal *into)
+static void merge_limits(const clo_appraisal *from, bool first, clo_appraisal *into)
 {
-    bool any_platform = !first && into->platform_count == 0;
-    ADD_ALL(into, from, tees, tee_count);
-    ADD_ALL(into, from, measurements, measurement_count);
-    ADD_ALL(into, from, signers, signer_count);
-    ADD_ALL(into, from, tcb_statuses, tcb_status_count);
-    ADD_ALL(into, from, advisories, advisory_count);
-    if (any_platform || from->platform_count == 0) {
-        into->platform_count = 0;
-    } else {
-        ADD_ALL(into, from, platforms, platform_count);
-    }
+    bool any_age = from->max_collateral_age_s == 0 || (!first && into->max_collateral_age_s == 0);
     if (first || from->min_evaluation < into->min_evaluation) {
         into->min_evaluation = from->min_evaluation;
     }
-    bool any_age = from->max_collateral_age_s == 0 || (!first && into->max_collateral_age_s == 0);
     if (any_age) {
         into->max_collateral_age_s = 0;
     } else if (from->max_collateral_age_s > into->max_collateral_age_s) {
@@ -65,33 +104,26 @@ static void merge(const clo_appraisal *from, bool first, clo_appraisal *into)
     into->insecure_allow_debug |= from->insecure_allow_debug;
 }
 
-/* Platforms beyond the list's size must not shut out what a policy allows: then any may pass here.
- */
-static void add_policy(const clo_policy *policy, bool first, clo_expectation *expectation)
+/* One place is kept for the built-in anchor. */
+static clo_status add_policy(const clo_policy *policy, clo_gate *gate)
 {
-    clo_appraisal *into = &expectation->appraisal;
-    merge(&policy->appraisal, first, into);
-    if (into->platform_count == CLO_MAX_LIST) {
-        into->platform_count = 0;
+    bool first = gate->policies == 0;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        CLO_TRY(merge_list(&lists[i], &policy->appraisal, &gate->appraisal));
     }
+    merge_platforms(&policy->appraisal, first, &gate->appraisal);
+    merge_limits(&policy->appraisal, first, &gate->appraisal);
     for (uint32_t i = 0; i < policy->anchor_count; i++) {
-        add_item(expectation->anchors, &expectation->anchor_count, CLO_MAX_ANCHORS - 1,
-                 &policy->anchors[i], sizeof policy->anchors[i]);
+        bool added = add_item(gate->anchors, &gate->anchor_count, CLO_MAX_ANCHORS - 1,
+                              &policy->anchors[i], sizeof policy->anchors[i]);
+        CLO_CHECK(added, CLO_LIMIT, "the policies of all keys together name more than %d anchors",
+                  CLO_MAX_ANCHORS - 1);
     }
+    gate->policies++;
+    return CLO_STATUS_OK;
 }
 
-static clo_status is_approved(clo_broker *broker, const uint8_t manifest[32],
-                              const uint8_t key_id[16], bool *out_approved)
-{
-    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
-    clo_status status = clo_approval_record_get(broker->store, manifest, key_id, &envelope);
-    *out_approved = clo_ok(status);
-    return status.code == CLO_NOTFOUND ? CLO_STATUS_OK : status;
-}
-
-/* One pass over the keys: those with an approval for the manifest, or those without. */
-static clo_status add_policies(clo_broker *broker, const uint8_t manifest[32], bool approved,
-                               clo_span keys, clo_expectation *expectation, uint32_t *count)
+static clo_status add_policies(clo_broker *broker, clo_span keys, clo_gate *gate)
 {
     CLO_AUTO(clo_arena) arena = CLO_ARENA_INIT;
     clo_policy *policy = clo_arena_alloc(&arena, sizeof *policy);
@@ -99,34 +131,36 @@ static clo_status add_policies(clo_broker *broker, const uint8_t manifest[32], b
     clo_reader r = clo_reader_of(keys);
     while (clo_reader_left(&r) > 0) {
         clo_key_record key;
-        bool matches;
         clo_span id = clo_read_var(&r, UINT32_MAX);
         clo_span value = clo_read_var(&r, UINT32_MAX);
         CLO_TRY(clo_reader_check(&r, "the keys"));
         CLO_TRY(clo_key_record_parse(id, value, &key));
-        CLO_TRY(is_approved(broker, manifest, key.id, &matches));
-        if (key.revoked || key.version == 0 || matches != approved) {
-            continue;
+        if (!key.revoked && key.version > 0) {
+            CLO_TRY(clo_release_policy(broker, &key, policy));
+            CLO_TRY(add_policy(policy, gate));
         }
-        CLO_TRY(clo_release_policy(broker, &key, policy));
-        add_policy(policy, *count == 0, expectation);
-        (*count)++;
     }
     return CLO_STATUS_OK;
 }
 
-static clo_status expect_any_policy(clo_broker *broker, const clo_hello *hello,
-                                    clo_expectation *expectation)
+clo_status clo_admission_prepare(clo_broker *broker)
 {
     CLO_AUTO(clo_buf) keys = CLO_BUF_INIT;
-    uint32_t count = 0;
+    broker->next_gate = (clo_gate){.policies = 0};
     CLO_TRY(clo_store_list(broker->store, CLO_RECORD_KEY, NULL, &keys));
-    clo_span entries = clo_buf_span(&keys);
-    CLO_TRY(add_policies(broker, hello->manifest, true, entries, expectation, &count));
-    CLO_TRY(add_policies(broker, hello->manifest, false, entries, expectation, &count));
-    CLO_CHECK(count > 0, CLO_POLICY, "no owner has stored a policy yet");
-    expectation->anchors[expectation->anchor_count++] = CLO_ANCHOR_INTEL_SGX;
+    CLO_TRY(add_policies(broker, clo_buf_span(&keys), &broker->next_gate));
+    broker->gate_changes = true;
     return CLO_STATUS_OK;
+}
+
+void clo_admission_settle(clo_broker *broker, bool committed)
+{
+    if (broker->gate_changes && committed) {
+        clo_mutex_lock(broker->gate_lock);
+        broker->gate = broker->next_gate;
+        clo_mutex_unlock(broker->gate_lock);
+    }
+    broker->gate_changes = false;
 }
 
 static clo_status expect_slot(void *arg, const clo_hello *hello, clo_expectation *out_expectation)
@@ -136,10 +170,15 @@ static clo_status expect_slot(void *arg, const clo_hello *hello, clo_expectation
     CLO_CHECK(is_slot_role, CLO_POLICY, "peer is a %s, which is no role of a slot",
               clo_role_name(hello->role));
     *out_expectation = (clo_expectation){.role = hello->role, .slot = CLO_SLOT_NONE};
-    clo_mutex_lock(broker->lock);
-    clo_status status = expect_any_policy(broker, hello, out_expectation);
-    clo_mutex_unlock(broker->lock);
-    return status;
+    clo_mutex_lock(broker->gate_lock);
+    uint32_t policies = broker->gate.policies;
+    out_expectation->appraisal = broker->gate.appraisal;
+    out_expectation->anchor_count = broker->gate.anchor_count;
+    memcpy(out_expectation->anchors, broker->gate.anchors, sizeof broker->gate.anchors);
+    clo_mutex_unlock(broker->gate_lock);
+    CLO_CHECK(policies > 0, CLO_POLICY, "no owner has stored a policy yet");
+    out_expectation->anchors[out_expectation->anchor_count++] = CLO_ANCHOR_INTEL_SGX;
+    return CLO_STATUS_OK;
 }
 
 static clo_status expect_owner(void *arg, const clo_hello *hello, clo_expectation *out_expectation)

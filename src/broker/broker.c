@@ -99,6 +99,7 @@ static void close_broker(clo_broker *broker)
     clo_key_free(broker->tls_key);
     clo_key_free(broker->identity);
     clo_mutex_free(broker->maker_lock);
+    clo_mutex_free(broker->gate_lock);
     clo_mutex_free(broker->lock);
 }
 
@@ -128,11 +129,15 @@ static clo_status make_tls(clo_broker *broker)
 }
 
 /* In a transaction: an owner may be pinned between the log's end and its sealed head. */
-static clo_status check_log(clo_store *store)
+static clo_status read_store(clo_broker *broker)
 {
-    CLO_TRY(clo_store_begin(store));
-    clo_status status = clo_audit_check_head(store);
-    clo_store_rollback(store);
+    CLO_TRY(clo_store_begin(broker->store));
+    clo_status status = clo_audit_check_head(broker->store);
+    if (clo_ok(status)) {
+        status = clo_admission_prepare(broker);
+    }
+    clo_store_rollback(broker->store); /* nothing was written */
+    clo_admission_settle(broker, clo_ok(status));
     return status;
 }
 
@@ -144,9 +149,10 @@ static clo_status open_broker(const clo_broker_options *options, clo_broker *bro
     broker->insecure_flags =
         options->insecure_flags | CLO_INSECURE_ROOT_OPERATOR | CLO_INSECURE_NO_ANCHOR;
     CLO_TRY(clo_mutex_new(&broker->lock));
+    CLO_TRY(clo_mutex_new(&broker->gate_lock));
     CLO_TRY(clo_mutex_new(&broker->maker_lock));
     CLO_TRY(clo_store_open(options->folder, &options->root, &broker->store));
-    CLO_TRY(check_log(broker->store));
+    CLO_TRY(read_store(broker));
     CLO_TRY(load_identity(broker));
     return make_tls(broker);
 }

@@ -16,7 +16,7 @@
  *
  * Invariants:
  *   - `lock` is held around every use of the store, and never around a wait for the network or the
- *     maker of evidence.
+ *     maker of evidence. `gate_lock` is held for a copy, alone or within `lock`.
  *   - A request's effects are one transaction; its answer leaves after the commit.
  *
  * Threads: a clo_broker is shared by all connection threads; a clo_caller belongs to one.
@@ -26,6 +26,14 @@
 #include "audit.h"
 #include "decision.h"
 #include "records.h"
+
+/* The union of all living policies' conditions: what the slots' gate demands (admission.c). */
+typedef struct {
+    uint32_t policies; /* merged; 0: nobody passes */
+    clo_appraisal appraisal;
+    clo_anchor anchors[CLO_MAX_ANCHORS];
+    uint32_t anchor_count;
+} clo_gate;
 
 typedef struct {
     clo_store *store;
@@ -37,6 +45,10 @@ typedef struct {
     clo_maker *maker;
     clo_mutex *maker_lock;
     clo_mutex *lock;
+    clo_gate next_gate; /* of the transaction that runs, when gate_changes */
+    bool gate_changes;
+    clo_mutex *gate_lock;
+    clo_gate gate; /* under gate_lock */
 } clo_broker;
 
 /* One connection, as its requests see it. */
@@ -140,6 +152,11 @@ clo_status clo_ca_leaf(clo_caller *caller, const clo_manifest *manifest, const c
 
 clo_channel_rules clo_admission_slots(clo_broker *broker);
 clo_channel_rules clo_admission_owners(clo_broker *broker);
+/* Makes the union anew from the store, in a transaction that changed a policy or a key. CLO_LIMIT
+ * when the policies do not fit together. */
+clo_status clo_admission_prepare(clo_broker *broker);
+/* The transaction has ended: what it prepared, if anything, holds from now on, or is dropped. */
+void clo_admission_settle(clo_broker *broker, bool committed);
 
 /* ---- serve.c */
 

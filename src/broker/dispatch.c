@@ -79,6 +79,7 @@ static clo_status run_transaction(clo_caller *caller, clo_handler run, const uin
     if (!clo_ok(status)) {
         clo_store_rollback(store);
     }
+    clo_admission_settle(caller->broker, clo_ok(status));
     return status;
 }
 

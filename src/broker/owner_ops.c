@@ -170,6 +170,7 @@ clo_status clo_op_put_policy(clo_caller *caller, const uint8_t *request_id, clo_
     key.version = policy->version;
     key.superseded = policy->supersede ? policy->version : key.superseded;
     CLO_TRY(clo_key_record_put(caller->broker->store, &key));
+    CLO_TRY(clo_admission_prepare(caller->broker));
     return audit(caller, "put-policy", key.id, NULL, request_id);
 }
 
@@ -259,6 +260,7 @@ clo_status clo_op_revoke(clo_caller *caller, const uint8_t *request_id, clo_span
     CLO_TRY(own_key(caller, key_id, &key));
     key.revoked = true;
     CLO_TRY(clo_key_record_put(caller->broker->store, &key));
+    CLO_TRY(clo_admission_prepare(caller->broker));
     CLO_TRY(clo_lease_evict_key(caller->broker, key_id));
     return audit(caller, "revoke", key_id, NULL, request_id);
 }

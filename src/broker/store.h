@@ -14,7 +14,7 @@
  * (insecure_no_anchor).
  *
  * Invariants:
- *   - Every change happens between begin and commit; nothing is cached, so the file is the state.
+ *   - Every change happens between begin and commit; nothing is cached here: the file is the state.
  *   - Secrets (private and data keys) are read into clo_secret.
  *
  * Threads: one at a time; the broker holds its lock.

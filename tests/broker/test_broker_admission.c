@@ -62,12 +62,93 @@ static void pins_nobody_in_a_store_whose_log_was_touched(void)
     T_CODE(clo_broker_add_owner(folder, &root, &key, "a"), CLO_CRYPTO);
 }
 
+/* ---- slots */
+
+/* A policy of another key, with this many measurements that nobody else names. */
+static clo_status put_measurements(uint8_t mark, uint32_t count, uint8_t key_id[16])
+{
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+    CLO_TRY(clo_owner_make_key(world.owner, "other", RIG_DEADLINE, key_id));
+    clo_policy policy = rig_policy(key_id);
+    policy.broker = world.trust;
+    policy.appraisal.measurement_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        memset(policy.appraisal.measurements[i], mark, 32);
+        policy.appraisal.measurements[i][0] = (uint8_t)i;
+    }
+    CLO_TRY(clo_policy_sign(&policy, rig_keys.owner, &envelope));
+    return clo_owner_put_policy(world.owner, clo_buf_span(&envelope), RIG_DEADLINE);
+}
+
+static clo_status enrol_and_leave(void)
+{
+    clo_slot_session *session = NULL;
+    clo_status status = rig_enrol(&world, 0, &session);
+    clo_slot_leave(session);
+    return status;
+}
+
+static clo_status enrol_program(const uint8_t program[32])
+{
+    clo_slot_session *session = NULL;
+    clo_slot_options options = rig_slot(&world, 0);
+    clo_maker *maker = rig_maker(program);
+    options.maker = maker;
+    clo_status status = clo_slot_enrol(&options, clo_deadline_in(2000), &session);
+    clo_slot_leave(session);
+    clo_maker_close(maker);
+    return status;
+}
+
+/* The gate holds 32 measurements; one is the world's. */
+static void tells_the_owner_when_policies_do_not_fit_together(void)
+{
+    uint8_t first[16];
+    uint8_t second[16];
+    T_CODE(put_measurements(1, CLO_MAX_LIST, first), CLO_LIMIT);
+    T_OK(enrol_and_leave()); /* the refused one changed nothing */
+    T_OK(put_measurements(2, CLO_MAX_LIST - 1, first));
+    T_OK(enrol_and_leave());
+    T_CODE(put_measurements(3, 1, second), CLO_LIMIT);
+    T_OK(clo_owner_revoke(world.owner, first, RIG_DEADLINE));
+    T_OK(put_measurements(3, 1, second));
+    T_OK(enrol_and_leave());
+    T_OK(clo_owner_revoke(world.owner, second, RIG_DEADLINE));
+}
+
+/* By what it is refused tells whether it passed the gate. */
+static void lets_a_program_pass_while_a_living_policy_names_it(void)
+{
+    uint8_t key[16];
+    uint8_t program[32];
+    char text[1024];
+    memset(program, 9, sizeof program);
+    program[0] = 0;
+    clo_status_text(enrol_program(program), text, sizeof text);
+    T_CHECK(strstr(text, "peer refused") != NULL);
+    T_OK(put_measurements(9, 1, key));
+    clo_status_text(enrol_program(program), text, sizeof text);
+    T_CHECK(strstr(text, "MANIFEST_APPRAISAL") != NULL);
+    clo_owner_close(CLO_TAKE(world.owner));
+    rig_broker_stop(&world.broker);
+    rig_broker_run(&world.broker); /* made anew from the store */
+    clo_status_text(enrol_program(program), text, sizeof text);
+    T_CHECK(strstr(text, "MANIFEST_APPRAISAL") != NULL);
+    T_OK(clo_owner_connect(world.broker.owners, rig_keys.owner, &world.trust, RIG_DEADLINE,
+                           &world.owner));
+    T_OK(clo_owner_revoke(world.owner, key, RIG_DEADLINE));
+    clo_status_text(enrol_program(program), text, sizeof text);
+    T_CHECK(strstr(text, "peer refused") != NULL);
+}
+
 int main(int argc, char **argv)
 {
     static const clo_test tests[] = {
         T(refuses_an_owner_who_is_not_pinned_before_making_evidence),
         T(pins_signing_keys_once_and_by_the_root_key_only),
         T(pins_nobody_in_a_store_whose_log_was_touched),
+        T(tells_the_owner_when_policies_do_not_fit_together),
+        T(lets_a_program_pass_while_a_living_policy_names_it),
     };
     rig_keys_make();
     rig_vendor_make();

@@ -53,6 +53,7 @@ static void make_world(void)
     w.broker.identity_public = rig_public(rig_keys.identity);
     w.broker.insecure_flags = 7;
     rig_must(clo_mutex_new(&w.broker.lock), "lock");
+    rig_must(clo_mutex_new(&w.broker.gate_lock), "lock");
     w.owner.as = CLO_PEER_KEYED;
     w.owner.hello.role = CLO_ROLE_OWNER;
     clo_key_id(rig_keys.owner, w.owner.key_id);
@@ -70,6 +71,7 @@ static void free_world(void)
     }
     clo_store_close(w.broker.store);
     clo_mutex_free(w.broker.lock);
+    clo_mutex_free(w.broker.gate_lock);
 }
 
 static bool kept_in_secret; /* where the last request's answer was kept */
