@@ -12,14 +12,6 @@
     (CLO_INSECURE_SIMULATOR | CLO_INSECURE_ROOT_OPERATOR | CLO_INSECURE_NO_ANCHOR)
 #define KIND_BIT(kind) (1u << (kind))
 #define KNOWN_KINDS    (KIND_BIT(CLO_TEE_COUNT) - 1u - KIND_BIT(CLO_TEE_NONE))
-#define SIMULATOR_NAME "insecure_simulator"
-
-/* Makers introduce themselves by the insecure_ option they are; all others stand for hardware. */
-static bool is_simulator(const clo_maker *maker)
-{
-    const char *insecure = clo_maker_get_ops(maker)->insecure;
-    return insecure != NULL && strcmp(insecure, SIMULATOR_NAME) == 0;
-}
 
 static uint32_t kinds_of(const clo_channel_self *self)
 {
@@ -27,7 +19,7 @@ static uint32_t kinds_of(const clo_channel_self *self)
         return 0;
     }
     uint32_t simulator = KIND_BIT(CLO_TEE_SIMULATOR);
-    return is_simulator(self->maker) ? simulator : KNOWN_KINDS & ~simulator;
+    return clo_hello_is_simulator(self->maker) ? simulator : KNOWN_KINDS & ~simulator;
 }
 
 clo_status clo_hello_make(const clo_channel_self *self, clo_hello *out_hello)
@@ -40,7 +32,7 @@ clo_status clo_hello_make(const clo_channel_self *self, clo_hello *out_hello)
         .incarnation = self->incarnation,
         .evidence_kinds = kinds_of(self),
         .insecure_flags = self->insecure_flags,
-        .build = CLO_CHANNEL_BUILD,
+        .build = clo_hello_build,
     };
     if (hello.evidence_kinds == KIND_BIT(CLO_TEE_SIMULATOR)) {
         hello.insecure_flags |= CLO_INSECURE_SIMULATOR;

@@ -15,6 +15,11 @@
 #define CLO_HELLO_VERSION 1
 #define CLO_HELLO_SIZE    89
 
+/* Of this build (build_development.c, build_release.c): one that can open insecure_ options is not
+ * a release; and whether a maker is the simulator's, which no release has. */
+extern const clo_build_class clo_hello_build;
+bool clo_hello_is_simulator(const clo_maker *maker);
+
 /* What this end says: the nonce is fresh; kinds and the simulator's flag come from the maker, so
  * that no caller can forget them. */
 clo_status clo_hello_make(const clo_channel_self *self, clo_hello *out_hello);

@@ -97,8 +97,8 @@ static clo_status check_claims(const clo_channel *channel, const clo_claims *cla
               clo_tee_name(claims->tee));
     bool admitted = (hello->insecure_flags & CLO_INSECURE_SIMULATOR) != 0;
     CLO_CHECK((claims->tee == CLO_TEE_SIMULATOR) == admitted, CLO_ATTEST,
-              "peer's evidence is of kind '%s', but its hello says insecure_simulator: %s",
-              clo_tee_name(claims->tee), admitted ? "yes" : "no");
+              "peer's evidence is of kind '%s', but its hello says it is %s",
+              clo_tee_name(claims->tee), admitted ? "a simulator" : "no simulator");
     return CLO_STATUS_OK;
 }
 

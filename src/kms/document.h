@@ -77,7 +77,7 @@ struct clo_field {
 /* The anchors of a document stand under the name of the weakness they are. */
 #define CLO_ROW_ANCHORS(type)                                                                      \
     {                                                                                              \
-        .name = clo_insecure_simulator_name, .kind = CLO_FIELD_ANCHORS,                            \
+        .name = clo_simulator_member, .kind = CLO_FIELD_ANCHORS,                                   \
         .offset = offsetof(type, anchors), .count_offset = offsetof(type, anchor_count),           \
         .optional = true                                                                           \
     }
@@ -126,6 +126,6 @@ typedef struct {
 
 /* Ended by a row with bit 0. Builds without the simulator have neither its row nor its name. */
 extern const clo_insecure_row clo_insecure_rows[];
-extern const char clo_insecure_simulator_name[];
+extern const char clo_simulator_member[];
 
 #endif

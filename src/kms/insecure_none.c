@@ -5,7 +5,7 @@
  */
 #include "document.h"
 
-const char clo_insecure_simulator_name[] = "";
+const char clo_simulator_member[] = "";
 
 const clo_insecure_row clo_insecure_rows[] = {
     {CLO_INSECURE_ROOT_OPERATOR, "insecure_root_operator"},

@@ -5,10 +5,10 @@
  */
 #include "document.h"
 
-const char clo_insecure_simulator_name[] = "insecure_simulator";
+const char clo_simulator_member[] = "insecure_simulator";
 
 const clo_insecure_row clo_insecure_rows[] = {
-    {CLO_INSECURE_SIMULATOR, clo_insecure_simulator_name},
+    {CLO_INSECURE_SIMULATOR, clo_simulator_member},
     {CLO_INSECURE_ROOT_OPERATOR, "insecure_root_operator"},
     {CLO_INSECURE_NO_ANCHOR, "insecure_no_anchor"},
     {0, NULL},
