@@ -133,11 +133,14 @@ clo_status clo_lease_take(clo_caller *caller, const clo_manifest *manifest, uint
 /* The caller's slot, with its lease renewed. CLO_DENIED when it was fenced or evicted. */
 clo_status clo_lease_renew(clo_caller *caller, clo_slot_record *out_slot);
 clo_status clo_lease_leave(clo_caller *caller);
+/* Raises the job's collateral floors by the caller's newest evidence. Within an epoch they may only
+ * rise: the rows stay the same. */
+clo_status clo_lease_note_evidence(clo_caller *caller, clo_job_record *job);
 /* Evicts every slot of every job whose manifest uses the key. */
 clo_status clo_lease_evict_key(clo_broker *broker, const uint8_t key_id[16]);
 /* The signed roster of a job as it is now, appended. */
-clo_status clo_lease_roster(clo_broker *broker, const clo_manifest *manifest, uint64_t epoch,
-                            clo_buf *out_envelope);
+clo_status clo_lease_roster(clo_broker *broker, const clo_manifest *manifest,
+                            const clo_job_record *job, clo_buf *out_envelope);
 
 /* ---- ca.c */
 

@@ -11,10 +11,17 @@
  *
  * Silence alone never reassigns a slot within its lease, and a lease that is over without anyone
  * asking for the slot leaves its row in the roster.
+ *
+ * Collateral floors. A host may hand in collateral that is old but has not expired, and so hide
+ * what its vendor found out since. The job remembers the newest that any of its slots showed, and
+ * the roster demands that of all, less what honest hosts may differ by.
  */
 #include "broker_state.h"
 
 #include <string.h>
+
+/* Hosts fetch collateral each for itself, and once a day. */
+#define ISSUE_SLACK_S (24 * 3600)
 
 static bool is_same_holder(const clo_slot_record *slot, const clo_peer *peer)
 {
@@ -39,6 +46,69 @@ static void set_holder(const clo_peer *peer, clo_slot_record *slot)
     memcpy(slot->row.platform_id, peer->platform_id, 32);
     memcpy(slot->row.measurement, peer->verdict.claims.measurement, 32);
 }
+
+/* ---- collateral floors */
+
+static void raise_floors(const clo_claims *claims, clo_collateral_floors *seen)
+{
+    uint32_t evaluation = claims->tcb_evaluation < claims->qe_evaluation ? claims->tcb_evaluation
+                                                                         : claims->qe_evaluation;
+    /* One floor serves both lists, which are numbered apart. */
+    uint64_t number = claims->root_crl_number < claims->pck_crl_number ? claims->root_crl_number
+                                                                       : claims->pck_crl_number;
+    if (evaluation > seen->min_evaluation) {
+        seen->min_evaluation = evaluation;
+    }
+    if (number > seen->min_crl_number) {
+        seen->min_crl_number = number;
+    }
+    if (claims->earliest_issue > seen->min_issue) {
+        seen->min_issue = claims->earliest_issue;
+    }
+}
+
+/* True when the record changed. Numbers of two vendors cannot be compared: then there are none. */
+static bool note_claims(const clo_claims *claims, clo_job_record *job)
+{
+    static const uint8_t none[32];
+    clo_collateral_floors before = job->seen;
+    if (job->seen_others) {
+        return false;
+    }
+    if (memcmp(job->seen_root, none, sizeof none) == 0) {
+        memcpy(job->seen_root, claims->root_id, sizeof job->seen_root);
+    }
+    if (memcmp(job->seen_root, claims->root_id, sizeof job->seen_root) != 0) {
+        job->seen_others = true;
+        job->seen = (clo_collateral_floors){.min_issue = 0};
+        return true;
+    }
+    raise_floors(claims, &job->seen);
+    return job->seen.min_evaluation != before.min_evaluation ||
+           job->seen.min_crl_number != before.min_crl_number ||
+           job->seen.min_issue != before.min_issue;
+}
+
+clo_status clo_lease_note_evidence(clo_caller *caller, clo_job_record *job)
+{
+    const clo_verdict *verdict = &caller->peer->verdict;
+    if (!verdict->accepted || !verdict->has_claims || !note_claims(&verdict->claims, job)) {
+        return CLO_STATUS_OK;
+    }
+    return clo_job_record_put(caller->broker->store, job);
+}
+
+static clo_collateral_floors floors_of(const clo_manifest *manifest, const clo_job_record *job)
+{
+    clo_collateral_floors floors = job->seen;
+    if (manifest->appraisal.min_evaluation > floors.min_evaluation) {
+        floors.min_evaluation = manifest->appraisal.min_evaluation;
+    }
+    floors.min_issue = floors.min_issue > ISSUE_SLACK_S ? floors.min_issue - ISSUE_SLACK_S : 0;
+    return floors;
+}
+
+/* ---- taking, renewing, leaving */
 
 static clo_status load_slot(clo_store *store, const clo_manifest *manifest, clo_role role,
                             uint32_t number, clo_slot_record *out_slot)
@@ -70,6 +140,7 @@ clo_status clo_lease_take(clo_caller *caller, const clo_manifest *manifest, uint
         job->epoch++;
         CLO_TRY(clo_job_record_put(store, job));
     }
+    CLO_TRY(clo_lease_note_evidence(caller, job));
     CLO_TRY(give_to_caller(caller, &record));
     *out_slot = record;
     return CLO_STATUS_OK;
@@ -201,16 +272,16 @@ static clo_status fill_rows(clo_store *store, clo_roster *roster)
     return CLO_STATUS_OK;
 }
 
-clo_status clo_lease_roster(clo_broker *broker, const clo_manifest *manifest, uint64_t epoch,
-                            clo_buf *out_envelope)
+clo_status clo_lease_roster(clo_broker *broker, const clo_manifest *manifest,
+                            const clo_job_record *job, clo_buf *out_envelope)
 {
     CLO_AUTO(clo_arena) arena = CLO_ARENA_INIT;
     clo_roster *roster = clo_arena_alloc(&arena, sizeof *roster);
     CLO_CHECK(roster != NULL, CLO_NOMEM, "no memory for a roster");
     memcpy(roster->manifest, manifest->digest, sizeof roster->manifest);
-    roster->epoch = epoch;
+    roster->epoch = job->epoch;
     roster->issued = clo_clock_utc();
-    roster->floors.min_evaluation = manifest->appraisal.min_evaluation;
+    roster->floors = floors_of(manifest, job);
     CLO_TRY(fill_rows(broker->store, roster));
     return clo_roster_sign(roster, broker->identity, out_envelope);
 }

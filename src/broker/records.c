@@ -5,7 +5,8 @@
  *
  *     owner  name var | pinned u64
  *     key    owner[32] | name var | created u64 | revoked u8 | version u64 | superseded u64
- *     job    epoch u64 | CA var | envelope var
+ *     job    epoch u64 | evaluation u32 | CRL number u64 | issue u64 | root[32] | others u8 |
+ *            CA var | envelope var
  *     slot   manifest[32] | role u8 | slot u32 | incarnation u64 | key id[32] | platform[32] |
  *            measurement[32] | held u8 | lease u64 | session[32] | evidence[32]
  *     policy digest[32] | envelope
@@ -106,6 +107,11 @@ clo_status clo_job_record_get(clo_store *store, const uint8_t manifest[32], clo_
     CLO_TRY(clo_store_get(store, CLO_RECORD_JOB, CLO_SPAN(manifest, 32), &value));
     clo_reader r = clo_reader_of(clo_buf_span(&value));
     out_job->epoch = clo_read_u64be(&r);
+    out_job->seen.min_evaluation = clo_read_u32be(&r);
+    out_job->seen.min_crl_number = clo_read_u64be(&r);
+    out_job->seen.min_issue = (int64_t)clo_read_u64be(&r);
+    clo_read_copy(&r, out_job->seen_root, sizeof out_job->seen_root);
+    out_job->seen_others = clo_read_u8(&r) != 0;
     clo_put_span(&out_job->ca, clo_read_var(&r, CLO_DOCUMENT_MAX));
     clo_put_span(&out_job->envelope, clo_read_var(&r, CLO_DOCUMENT_MAX));
     memcpy(out_job->manifest, manifest, sizeof out_job->manifest);
@@ -118,6 +124,11 @@ clo_status clo_job_record_put(clo_store *store, const clo_job_record *job)
 {
     CLO_AUTO(clo_buf) value = CLO_BUF_INIT;
     clo_put_u64be(&value, job->epoch);
+    clo_put_u32be(&value, job->seen.min_evaluation);
+    clo_put_u64be(&value, job->seen.min_crl_number);
+    clo_put_u64be(&value, (uint64_t)job->seen.min_issue);
+    clo_put_bytes(&value, job->seen_root, sizeof job->seen_root);
+    clo_put_u8(&value, job->seen_others);
     clo_put_var(&value, clo_buf_span(&job->ca));
     clo_put_var(&value, clo_buf_span(&job->envelope));
     CLO_TRY(clo_buf_check(&value));

@@ -37,8 +37,11 @@ typedef struct {
 typedef struct {
     uint8_t manifest[32];
     uint64_t epoch;
-    clo_buf ca;       /* certificate, DER */
-    clo_buf envelope; /* of the manifest */
+    clo_collateral_floors seen; /* the highest in accepted evidence of the job (leases.c) */
+    uint8_t seen_root[32];      /* whose numbers these are; zero: none seen yet */
+    bool seen_others;           /* evidence of another root too: the numbers say nothing */
+    clo_buf ca;                 /* certificate, DER */
+    clo_buf envelope;           /* of the manifest */
 } clo_job_record;
 
 #define CLO_JOB_RECORD_INIT ((clo_job_record){.epoch = 0})

@@ -43,10 +43,11 @@ static clo_status audit_keys(clo_caller *caller, const char *kind, const clo_man
     return CLO_STATUS_OK;
 }
 
-/* The job of an enrolled caller. */
+/* The job of an enrolled caller, whose evidence may be a newer one than it enrolled with. */
 static clo_status load_job(clo_caller *caller, clo_manifest *out_manifest, clo_job_record *out_job)
 {
     CLO_TRY(clo_job_record_get(caller->broker->store, caller->peer->hello.manifest, out_job));
+    CLO_TRY(clo_lease_note_evidence(caller, out_job));
     return clo_manifest_open(clo_buf_span(&out_job->envelope), out_manifest);
 }
 
@@ -88,7 +89,7 @@ static clo_status answer_enrolment(clo_caller *caller, const clo_manifest *manif
     CLO_AUTO(clo_buf) leaf = CLO_BUF_INIT;
     CLO_AUTO(clo_buf) roster = CLO_BUF_INIT;
     CLO_TRY(clo_ca_leaf(caller, manifest, job, slot, &leaf));
-    CLO_TRY(clo_lease_roster(caller->broker, manifest, job->epoch, &roster));
+    CLO_TRY(clo_lease_roster(caller->broker, manifest, job, &roster));
     clo_enrol_answer answer = {
         .slot = slot->row.slot,
         .incarnation = slot->row.incarnation,
@@ -137,7 +138,7 @@ clo_status clo_op_roster(clo_caller *caller, const uint8_t *request_id, clo_span
     CLO_TRY(clo_body_empty(body, "the request"));
     CLO_TRY(clo_lease_renew(caller, &slot));
     CLO_TRY(load_job(caller, manifest, &job));
-    CLO_TRY(clo_lease_roster(caller->broker, manifest, job.epoch, &roster));
+    CLO_TRY(clo_lease_roster(caller->broker, manifest, &job, &roster));
     clo_put_var(out_body, clo_buf_span(&roster));
     return CLO_STATUS_OK;
 }
@@ -158,7 +159,7 @@ clo_status clo_op_renew(clo_caller *caller, const uint8_t *request_id, clo_span 
     CLO_TRY(load_job(caller, manifest, &job));
     CLO_TRY(decide_all(caller, manifest, caller->slot));
     CLO_TRY(clo_ca_leaf(caller, manifest, &job, &slot, &leaf));
-    CLO_TRY(clo_lease_roster(caller->broker, manifest, job.epoch, &roster));
+    CLO_TRY(clo_lease_roster(caller->broker, manifest, &job, &roster));
     clo_renew_answer answer = {clo_buf_span(&leaf), clo_buf_span(&roster)};
     clo_renew_answer_write(&answer, out_body);
     return audit_keys(caller, "renew", manifest, request_id);

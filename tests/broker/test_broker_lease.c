@@ -51,11 +51,17 @@ static void make_holder(world *w, holder *h, uint8_t key, uint8_t connection)
     clo_caller_init(&w->broker, &h->peer, session, &h->caller);
 }
 
+/* As a request would find it: to be read from the store. */
+static clo_job_record *renewed(clo_job_record *job)
+{
+    clo_job_record_cleanup(job);
+    *job = CLO_JOB_RECORD_INIT;
+    return job;
+}
+
 static clo_status take(world *w, holder *h, uint32_t slot, clo_slot_record *out_slot)
 {
-    clo_job_record_cleanup(&w->job); /* as a request would: from the store */
-    w->job = CLO_JOB_RECORD_INIT;
-    CLO_TRY(clo_job_record_get(w->broker.store, w->manifest.digest, &w->job));
+    CLO_TRY(clo_job_record_get(w->broker.store, w->manifest.digest, renewed(&w->job)));
     CLO_TRY(clo_lease_take(&h->caller, &w->manifest, slot, &w->job, out_slot));
     h->caller.slot = slot;
     h->caller.enrolled = true;
@@ -210,12 +216,134 @@ static void signs_a_roster_of_those_who_hold(void)
     T_OK(take(&w, &a, 0, &slot));
     T_OK(take(&w, &b, 1, &slot));
     T_OK(clo_lease_leave(&a.caller));
-    T_OK(clo_lease_roster(&w.broker, &w.manifest, epoch_of(&w), &envelope));
+    T_OK(clo_job_record_get(w.broker.store, w.manifest.digest, renewed(&w.job)));
+    T_OK(clo_lease_roster(&w.broker, &w.manifest, &w.job, &envelope));
     T_OK(clo_roster_open(clo_buf_span(&envelope), &w.broker.identity_public, w.manifest.digest,
                          clo_clock_utc(), &roster));
     T_INT(roster.epoch, 3);
     T_INT(roster.row_count, 1);
     T_INT(roster.rows[0].slot, 1);
+    free_world(&w);
+}
+
+/* ---- collateral floors */
+
+#define DAY_S 86400
+
+/* Accepted evidence with collateral of these numbers, issued then. */
+static void show(holder *h, uint32_t evaluation, uint64_t root_crl, uint64_t pck_crl, int64_t issue)
+{
+    clo_claims *claims = &h->peer.verdict.claims;
+    h->peer.verdict.accepted = true;
+    h->peer.verdict.has_claims = true;
+    claims->root_id[0] = 1;
+    claims->tcb_evaluation = evaluation;
+    claims->qe_evaluation = evaluation + 1;
+    claims->root_crl_number = root_crl;
+    claims->pck_crl_number = pck_crl;
+    claims->earliest_issue = issue;
+}
+
+/* Of the roster as the broker signs it now, from the stored record. */
+static clo_collateral_floors floors_now(world *w)
+{
+    clo_roster roster;
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+    rig_must(clo_job_record_get(w->broker.store, w->manifest.digest, renewed(&w->job)), "job");
+    rig_must(clo_lease_roster(&w->broker, &w->manifest, &w->job, &envelope), "roster");
+    rig_must(clo_roster_open(clo_buf_span(&envelope), &w->broker.identity_public,
+                             w->manifest.digest, clo_clock_utc(), &roster),
+             "roster");
+    return roster.floors;
+}
+
+static bool floors_are(world *w, uint32_t evaluation, uint64_t crl, int64_t issue)
+{
+    clo_collateral_floors floors = floors_now(w);
+    return floors.min_evaluation == evaluation && floors.min_crl_number == crl &&
+           floors.min_issue == issue;
+}
+
+static void raises_the_rosters_floors_by_the_newest_evidence(void)
+{
+    world w;
+    holder a;
+    holder b;
+    clo_slot_record slot;
+    const int64_t monday = 1700000000;
+    make_world(&w);
+    make_holder(&w, &a, 1, 1);
+    make_holder(&w, &b, 2, 2);
+    T_OK(take(&w, &a, 0, &slot)); /* nothing is known of its evidence */
+    T_CHECK(floors_are(&w, 0, 0, 0));
+    show(&b, 17, 9, 4, monday);
+    T_OK(take(&w, &b, 1, &slot));
+    T_CHECK(floors_are(&w, 17, 4, monday - DAY_S));
+    show(&a, 16, 3, 9, monday - DAY_S); /* older everywhere */
+    T_OK(clo_lease_note_evidence(&a.caller, &w.job));
+    T_CHECK(floors_are(&w, 17, 4, monday - DAY_S));
+    uint64_t epoch = epoch_of(&w);
+    show(&a, 18, 9, 5, monday + DAY_S); /* newer, at a re-attestation */
+    T_OK(clo_lease_note_evidence(&a.caller, &w.job));
+    T_CHECK(floors_are(&w, 18, 5, monday));
+    T_INT(epoch_of(&w), epoch);
+    w.manifest.appraisal.min_evaluation = 20;
+    T_CHECK(floors_are(&w, 20, 5, monday));
+    free_world(&w);
+}
+
+/* Whoever shows the collateral that made the floors passes them. */
+static void keeps_floors_below_the_evidence_that_raised_them(void)
+{
+    world w;
+    holder a;
+    clo_slot_record slot;
+    make_world(&w);
+    make_holder(&w, &a, 1, 1);
+    show(&a, 17, 2, 7, 1700000000);
+    T_OK(take(&w, &a, 0, &slot));
+    clo_collateral_floors floors = floors_now(&w);
+    const clo_claims *claims = &a.peer.verdict.claims;
+    T_CHECK(floors.min_evaluation <= claims->tcb_evaluation);
+    T_CHECK(floors.min_evaluation <= claims->qe_evaluation);
+    T_CHECK(floors.min_crl_number <= claims->root_crl_number);
+    T_CHECK(floors.min_crl_number <= claims->pck_crl_number);
+    T_CHECK(floors.min_issue <= claims->earliest_issue);
+    free_world(&w);
+}
+
+static void takes_no_floors_from_evidence_that_was_not_accepted(void)
+{
+    world w;
+    holder a;
+    clo_slot_record slot;
+    make_world(&w);
+    make_holder(&w, &a, 1, 1);
+    show(&a, 17, 2, 7, 1700000000);
+    a.peer.verdict.accepted = false;
+    T_OK(take(&w, &a, 0, &slot));
+    T_CHECK(floors_are(&w, 0, 0, 0));
+    free_world(&w);
+}
+
+/* Two vendors count apart: no number of one may shut out the other's. */
+static void drops_floors_when_two_vendors_meet(void)
+{
+    world w;
+    holder a;
+    holder b;
+    clo_slot_record slot;
+    make_world(&w);
+    make_holder(&w, &a, 1, 1);
+    make_holder(&w, &b, 2, 2);
+    show(&a, 17, 9, 9, 1700000000);
+    show(&b, 3, 1, 1, 1600000000);
+    b.peer.verdict.claims.root_id[0] = 2;
+    T_OK(take(&w, &a, 0, &slot));
+    T_OK(take(&w, &b, 1, &slot));
+    T_CHECK(floors_are(&w, 0, 0, 0));
+    T_OK(clo_lease_note_evidence(&a.caller, &w.job));
+    T_CHECK(floors_are(&w, 0, 0, 0));
     free_world(&w);
 }
 
@@ -229,6 +357,10 @@ int main(int argc, char **argv)
         T(refuses_the_same_key_on_another_platform_or_program),
         T(evicts_the_slots_that_use_a_key),
         T(signs_a_roster_of_those_who_hold),
+        T(raises_the_rosters_floors_by_the_newest_evidence),
+        T(keeps_floors_below_the_evidence_that_raised_them),
+        T(takes_no_floors_from_evidence_that_was_not_accepted),
+        T(drops_floors_when_two_vendors_meet),
     };
     rig_keys_make();
     int code = clo_test_main(argc, argv, tests, sizeof tests / sizeof *tests);

@@ -128,6 +128,9 @@ static void gives_slots_certificate_roster_keys_and_recipients(void)
     T_OK(clo_slot_wait_roster(a, RIG_DEADLINE));
     T_OK(clo_slot_wait_roster(b, RIG_DEADLINE));
     T_INT(clo_slot_roster(a)->row_count, 2);
+    T_INT(clo_slot_roster(a)->floors.min_evaluation, 17); /* the simulator's */
+    T_CHECK(clo_slot_roster(a)->floors.min_crl_number > 0);
+    T_CHECK(clo_slot_roster(a)->floors.min_issue > 0);
     T_INT(clo_slot_row(b)->slot, 1);
     T_OK(clo_job_leaf_check(
         clo_slot_cert(b), clo_slot_ca(a), &world.trust.identity, &world.manifest,
