@@ -161,6 +161,7 @@ static bool is_anchor(const clo_anchor *anchor, const clo_claims *claims)
            memcmp(anchor->spki_sha256, claims->root_id, sizeof claims->root_id) == 0;
 }
 
+/* Intel's SGX root is built in and needs no name; whether SGX will do is the appraisal's `tees`. */
 static bool has_anchor(const clo_question *q, const clo_anchor *anchors, uint32_t count)
 {
     const clo_claims *claims = &q->c->verdict->claims;

@@ -376,6 +376,30 @@ static void denies_by_every_empty_list(void)
     T_STR(clo_condition_name(decide(&f)), "OUTPUT_MODEL");
 }
 
+static void list_sgx(clo_appraisal *appraisal)
+{
+    appraisal->tees[appraisal->tee_count++] = CLO_TEE_SGX;
+}
+
+/* SGX's root needs no name, and no name helps where `tees` does not list sgx. */
+static void takes_the_built_in_root_where_tees_list_sgx(void)
+{
+    fixture f;
+    make_fixture(&f);
+    f.verdict.claims.tee = CLO_TEE_SGX;
+    memcpy(f.verdict.claims.root_id, CLO_ANCHOR_INTEL_SGX.spki_sha256, 32);
+    T_STR(clo_condition_name(decide(&f)), "MANIFEST_APPRAISAL");
+    list_sgx(&f.manifest.appraisal);
+    f.manifest.anchor_count = 0;
+    T_STR(clo_condition_name(decide(&f)), "POLICY_APPRAISAL");
+    list_sgx(&f.policy.appraisal);
+    list_sgx(&f.header_policy.appraisal);
+    f.policy.anchor_count = 0;
+    T_STR(clo_condition_name(decide(&f)), "ALLOWED");
+    f.verdict.claims.root_id[0] ^= 1; /* another root of that kind, which nobody named */
+    T_STR(clo_condition_name(decide(&f)), "MANIFEST_ANCHOR");
+}
+
 static void refuses_evidence_that_was_not_accepted(void)
 {
     fixture f;
@@ -407,6 +431,7 @@ int main(int argc, char **argv)
         T(needs_no_approval_in_mode_signer),
         T(refuses_an_approval_of_another_manifest_or_key),
         T(denies_by_every_empty_list),
+        T(takes_the_built_in_root_where_tees_list_sgx),
         T(refuses_evidence_that_was_not_accepted),
         T(tells_the_reason_with_expected_and_found),
     };
