@@ -4,6 +4,13 @@
  * roster (who they are) and the job certificate (which enrolment they come from). The roster is
  * what answers diversion and cloned TEEs: a genuine quote of the right program from elsewhere has
  * the wrong key or platform.
+ *
+ *     round 0      the roster is believed still, the certificate is valid now, the row stands
+ *     later ones   the row stands: slot, incarnation, key, platform, measurement
+ *
+ * A certificate lives for an hour and is shown once, when the connection begins; so its times say
+ * something about that moment only. A connection that stands goes on through an outage of the
+ * broker, for as long as the manifest's grace allows (slot_upkeep.c); nobody new comes in then.
  */
 #include "slot.h"
 
@@ -51,14 +58,25 @@ static clo_status expect_slot(void *arg, const clo_hello *hello, clo_expectation
     return status;
 }
 
+static clo_status check_beginning(const clo_slot_session *session, const clo_roster_row *row,
+                                  const clo_cert *cert)
+{
+    const clo_manifest *manifest = session->options.manifest;
+    int64_t now = clo_clock_utc();
+    CLO_CHECK(now - session->roster.issued <= CLO_ROSTER_LIFETIME_S, CLO_POLICY,
+              "the roster of epoch %llu has expired: it lets nobody new in",
+              (unsigned long long)session->roster.epoch);
+    return clo_job_leaf_check(cert, session->ca, &manifest->broker.identity, manifest, row, now);
+}
+
 static clo_status admit_locked(const clo_slot_session *session, const clo_peer *peer,
                                const clo_cert *cert)
 {
-    const clo_manifest *manifest = session->options.manifest;
     const clo_roster_row *row;
     CLO_TRY(find_row(session, &peer->hello, &row));
-    CLO_TRY(clo_job_leaf_check(cert, session->ca, &manifest->broker.identity, manifest, row,
-                               clo_clock_utc()));
+    if (peer->round == 0) {
+        CLO_TRY(check_beginning(session, row, cert));
+    }
     CLO_CHECK(memcmp(row->key_id, peer->key_id, 32) == 0, CLO_POLICY,
               "%s %u has another key than its roster row", clo_role_name(row->role), row->slot);
     CLO_CHECK(memcmp(row->platform_id, peer->platform_id, 32) == 0, CLO_POLICY,

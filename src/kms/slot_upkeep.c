@@ -14,8 +14,8 @@
 #define POLL_MS     100
 /* A request in flight is not cut short by a caller who only waits for others: that would end the
  * connection. */
-#define REQUEST_MS        10000
-#define LEAF_HALF_LIFE_MS (CLO_JOB_CERT_LIFETIME_S * 500LL)
+#define REQUEST_MS       10000
+#define LEAF_HALF_LIFE_S (CLO_JOB_CERT_LIFETIME_S / 2)
 /* One try to reach a broker that is away must not stall a step for long. */
 #define RECONNECT_MS 3000
 
@@ -66,6 +66,15 @@ clo_status clo_slot_wait_roster(clo_slot_session *session, clo_deadline deadline
     return CLO_STATUS_OK;
 }
 
+/* By either clock: the monotonic one stands still while a machine is suspended, and only the other
+ * one moves up with signed times. */
+static bool is_leaf_old(const clo_slot_session *session)
+{
+    int64_t end = clo_cert_not_after(session->leaves->cert);
+    return clo_clock_ms() - session->leaf_ms >= LEAF_HALF_LIFE_S * 1000LL ||
+           end - clo_clock_utc() <= LEAF_HALF_LIFE_S;
+}
+
 static clo_status reach(clo_slot_session *session, clo_deadline deadline, bool *out_changed)
 {
     *out_changed = false;
@@ -77,7 +86,7 @@ static clo_status reach(clo_slot_session *session, clo_deadline deadline, bool *
         return CLO_STATUS_OK;
     }
     CLO_TRY(clo_channel_upkeep(session->link.channel, false));
-    if (clo_clock_ms() - session->leaf_ms >= LEAF_HALF_LIFE_MS) {
+    if (is_leaf_old(session)) {
         return ask_renewal(session, deadline, out_changed);
     }
     return ask_roster(session, deadline, out_changed);
