@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #define START_TIMEOUT_MS 15000
-#define TRAIN_TIMEOUT_MS (20 * 60 * 1000)
+#define TRAIN_TIMEOUT_MS (60 * 60 * 1000)
+#define EPOCHS_MAX       20 /* what the owner's policy allows */
 
 const cli_option cmd_demo_options[] = {
     {"dir", CLI_TEXT, offsetof(cmd_demo_settings, dir), "FOLDER",
@@ -197,6 +198,17 @@ static const data_row DATA[] = {
     {"test/labels", "t10k-labels-idx1-ubyte.gz"},
 };
 
+static clo_status check_data(const char *folder)
+{
+    char path[1200];
+    for (size_t i = 0; i < sizeof DATA / sizeof *DATA; i++) {
+        CLO_TRY(clo_path_join(path, sizeof path, folder, DATA[i].file));
+        CLO_CHECK(clo_file_exists(path), CLO_NOTFOUND,
+                  "no '%s': Debian's package is dataset-fashion-mnist", path);
+    }
+    return CLO_STATUS_OK;
+}
+
 static clo_status seal_data(demo_state *demo)
 {
     char files[sizeof DATA / sizeof *DATA][1200];
@@ -300,9 +312,11 @@ static clo_status use_model(demo_state *demo)
                           "--job", "job.dsse",
                           "-o",    "model.safetensors",
                           NULL};
+    const char *verify[] = {"verify", "run/transcript.dsse", "--job", "job.dsse", NULL};
     const char *predict[] = {"predict", "model.safetensors", "--images", images,       "--labels",
                              labels,    "--count",           "4",        "--pictures", NULL};
     demo_phase_begin(demo, "model", "The owner opens the sealed model and uses it");
+    CLO_TRY(demo_do(demo, verify, NULL));
     CLO_TRY(demo_do(demo, open, NULL));
     CLO_TRY(demo_do(demo, predict, NULL));
     CLO_TRY(clo_path_join(demo->model, sizeof demo->model, demo->folder, "model.safetensors"));
@@ -342,9 +356,10 @@ static clo_status play(demo_state *demo)
     CLO_TRY(find_programs(demo));
     CLO_CHECK(demo->settings->ranks >= 1 && demo->settings->ranks <= 8, CLO_INVALID,
               "--ranks is %llu, expected 1 to 8", (unsigned long long)demo->settings->ranks);
-    CLO_CHECK(clo_file_exists(demo->settings->data), CLO_NOTFOUND,
-              "no Fashion-MNIST in '%s'; Debian's package is dataset-fashion-mnist",
-              demo->settings->data);
+    CLO_CHECK(demo->settings->epochs >= 1 && demo->settings->epochs <= EPOCHS_MAX, CLO_INVALID,
+              "--epochs is %llu, expected 1 to %d", (unsigned long long)demo->settings->epochs,
+              EPOCHS_MAX);
+    CLO_TRY(check_data(demo->settings->data));
     CLO_TRY(enter_folder(demo));
     CLO_TRY(start_vendor(demo));
     CLO_TRY(be_owner(demo));

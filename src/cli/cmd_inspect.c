@@ -5,6 +5,8 @@
  */
 #include "commands.h"
 
+#include "cloister/train.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -18,8 +20,9 @@ typedef struct {
 } document_row;
 
 static const document_row DOCUMENTS[] = {
-    {CLO_INDEX_TYPE, "index"},       {CLO_POLICY_TYPE, "policy"}, {CLO_MANIFEST_TYPE, "job"},
-    {CLO_APPROVAL_TYPE, "approval"}, {CLO_ROSTER_TYPE, "roster"},
+    {CLO_INDEX_TYPE, "index"},   {CLO_POLICY_TYPE, "policy"},
+    {CLO_MANIFEST_TYPE, "job"},  {CLO_APPROVAL_TYPE, "approval"},
+    {CLO_ROSTER_TYPE, "roster"}, {CLO_TRANSCRIPT_TYPE, "transcript"},
 };
 
 static bool show_document(clo_span file)

@@ -4,12 +4,14 @@
  */
 #include "commands.h"
 
-#include "cloister/model.h"
+#include "cloister/train.h"
 #include "train_flags.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BATCH_MAX 65536
 
 /* ---------------------------------------------------------------- make ------------------------ */
 
@@ -96,6 +98,24 @@ static clo_status add_data(clo_manifest *manifest, const char *use, const char *
     return CLO_STATUS_OK;
 }
 
+/* What a rank would refuse later is refused before it is signed. */
+static clo_status check_settings(const clo_train_settings *train)
+{
+    CLO_CHECK(train->epochs >= 1 && train->epochs <= CLO_EPOCHS_MAX, CLO_INVALID,
+              "--epochs is %llu, expected 1 to %d", (unsigned long long)train->epochs,
+              CLO_EPOCHS_MAX);
+    CLO_CHECK(train->batch_size >= 1 && train->batch_size <= BATCH_MAX, CLO_INVALID,
+              "--batch-size is %llu, expected 1 to %d", (unsigned long long)train->batch_size,
+              BATCH_MAX);
+    CLO_CHECK(train->test_batch_size >= 1 && train->test_batch_size <= BATCH_MAX, CLO_INVALID,
+              "--test-batch-size is %llu, expected 1 to %d",
+              (unsigned long long)train->test_batch_size, BATCH_MAX);
+    CLO_CHECK(train->lr > 0.0, CLO_INVALID, "--lr is %g, expected more than 0", train->lr);
+    CLO_CHECK(train->momentum >= 0.0 && train->momentum < 1.0, CLO_INVALID,
+              "--momentum is %g, expected 0 or more and less than 1", train->momentum);
+    return CLO_STATUS_OK;
+}
+
 static clo_status fill_names(const cmd_job_settings *s, const char *template,
                              clo_manifest *manifest)
 {
@@ -110,6 +130,7 @@ static clo_status fill_names(const cmd_job_settings *s, const char *template,
               CLO_WORLD_MAX);
     CLO_CHECK(s->lease >= 10 && s->lease <= 3600, CLO_INVALID,
               "--lease is %llu, expected 10 to 3600", (unsigned long long)s->lease);
+    CLO_TRY(check_settings(&s->train));
     manifest->world_size = (uint32_t)s->world_size;
     manifest->lease_s = (uint32_t)s->lease;
     manifest->grace_s = (uint32_t)s->grace;

@@ -4,6 +4,8 @@
  */
 #include "commands.h"
 
+#include "cloister/model.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +30,10 @@ const cli_option cmd_policy_make_options[] = {
     {"max-releases", CLI_NUMBER, offsetof(cmd_policy_settings, max_releases), "N",
      "file-key requests over the policy's life (1000)"},
     {"days", CLI_NUMBER, offsetof(cmd_policy_settings, days), "N", "validity (365)"},
+    {"replace", CLI_TEXT, offsetof(cmd_policy_settings, replace), "POLICY",
+     "make the next version of this one"},
+    {"supersede", CLI_FLAG, offsetof(cmd_policy_settings, supersede), NULL,
+     "the next version may allow more than the one it replaces"},
     {"output", CLI_TEXT, offsetof(cmd_policy_settings, output), "FILE", "signed policy"},
     CLI_OPTIONS_END};
 
@@ -68,6 +74,8 @@ static clo_status fill_lists(const cmd_policy_settings *s, clo_policy *policy)
     CLO_CHECK(s->models.count > 0 && s->models.count <= 16, CLO_INVALID,
               "--model is needed, at most 16 times");
     for (size_t i = 0; i < s->models.count; i++) {
+        CLO_CHECK(clo_architecture_find(s->models.item[i]), CLO_NOTFOUND, "no built-in model '%s'",
+                  s->models.item[i]);
         CLO_TRY(copy_name("model", s->models.item[i], policy->models[i], CLO_NAME_MAX));
     }
     policy->model_count = (uint32_t)s->models.count;
@@ -101,13 +109,41 @@ static clo_status fill_policy(const cmd_policy_settings *s, const cli_owner *own
     policy->max_epochs = s->max_epochs;
     policy->max_releases = s->max_releases;
     policy->until = clo_clock_utc() + (int64_t)s->days * 86400;
+    CLO_CHECK(s->days > 0, CLO_INVALID, "--days is 0: the policy would never be valid");
     CLO_CHECK(s->key, CLO_INVALID, "--key is missing: the data key's id");
     CLO_TRY_CTX(clo_hex_decode(clo_span_of_str(s->key), policy->key_id, 16), "option '--key'");
     CLO_TRY(copy_name("data-set", s->data_set, policy->data_set, CLO_NAME_MAX));
     CLO_TRY(cli_conditions_build(&s->conditions, &policy->appraisal, policy->anchors,
                                  &policy->anchor_count));
+    if (policy->anchor_count == 0 && owner->trust.anchor_count > 0) {
+        clo_log(CLO_LOG_WARN, "policy",
+                "the trusted broker is a simulator's and this policy accepts none: no slot of that "
+                "simulator will be allowed");
+    }
     CLO_TRY(fill_lists(s, policy));
     return fill_outputs(s, policy);
+}
+
+/* The next version of another policy; it ends when that one does unless --days says otherwise. */
+static clo_status succeed(const cmd_policy_settings *s, const cli_owner *owner, bool given_days,
+                          clo_policy *policy)
+{
+    CLO_CHECK(s->replace || !s->supersede, CLO_INVALID, "--supersede needs --replace POLICY");
+    if (!s->replace) {
+        return CLO_STATUS_OK;
+    }
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_LIMIT(CLO_DOCUMENT_MAX);
+    CLO_TRY(clo_file_read(s->replace, CLO_DOCUMENT_MAX, &envelope));
+    clo_policy *older = clo_alloc(sizeof *older);
+    CLO_CHECK(older, CLO_NOMEM, "no memory for a policy");
+    clo_status status = clo_policy_open(clo_buf_span(&envelope), &owner->public_key, older);
+    policy->version = older->version + 1;
+    policy->supersede = s->supersede;
+    policy->until = given_days ? policy->until : older->until;
+    memcpy(policy->previous, older->digest, sizeof policy->previous);
+    clo_free(older);
+    CLO_TRY_CTX(status, "policy '%s'", s->replace);
+    return CLO_STATUS_OK;
 }
 
 clo_status cmd_policy_make(const cli_command *command, const void *settings,
@@ -116,12 +152,13 @@ clo_status cmd_policy_make(const cli_command *command, const void *settings,
     const cmd_policy_settings *s = settings;
     CLO_AUTO(cli_owner) owner = CLI_OWNER_INIT;
     CLO_AUTO(clo_buf) envelope = CLO_BUF_LIMIT(CLO_DOCUMENT_MAX);
-    (void)command;
-    (void)arguments;
     CLO_TRY(cli_owner_load(&s->owner, &owner));
     clo_policy *policy = clo_alloc(sizeof *policy);
     CLO_CHECK(policy, CLO_NOMEM, "no memory for a policy");
     clo_status status = fill_policy(s, &owner, policy);
+    if (clo_ok(status)) {
+        status = succeed(s, &owner, cli_given(command, arguments, "days"), policy);
+    }
     if (clo_ok(status)) {
         status = clo_policy_sign(policy, owner.key, &envelope);
     }

@@ -162,6 +162,8 @@ clo_status cmd_seal(const cli_command *command, const void *settings,
     (void)command;
     CLO_CHECK(s->policy, CLO_INVALID, "--policy is missing: the owner's signed policy");
     CLO_CHECK(s->index, CLO_INVALID, "--index is missing: the index to write");
+    CLO_CHECK(!clo_file_exists(s->index), CLO_EXISTS,
+              "'%s' is already there: jobs may name it; choose another folder", s->index);
     CLO_TRY(clo_file_read(s->policy, CLO_DOCUMENT_MAX, &envelope));
     CLO_TRY(cli_owner_connect(&s->owner, &owner));
     seal_state *state = clo_alloc(sizeof *state);

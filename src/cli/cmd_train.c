@@ -99,10 +99,21 @@ static clo_status place(train_state *state)
     return CLO_STATUS_OK;
 }
 
-static clo_status count_ranks(train_state *state, bool given_rank)
+static clo_status count_ranks(train_state *state, const cli_command *command,
+                              const cli_arguments *arguments)
 {
+    bool given_nproc = cli_given(command, arguments, "nproc");
+    bool given_rank = cli_given(command, arguments, "rank");
+    bool alone = state->settings->dry_run || strcmp(state->role_word, "eval") == 0;
     const cmd_train_settings *s = state->settings;
     uint32_t world = state->manifest->world_size;
+    CLO_CHECK(!given_nproc || s->nproc > 0, CLO_INVALID, "--nproc is 0, expected 1 to %d",
+              RANKS_MAX);
+    CLO_CHECK(given_nproc || given_rank || state->hints.has_world || world == 1 || alone,
+              CLO_INVALID,
+              "the job has %u ranks: --nproc %u starts them here, --rank N (or a launcher's "
+              "WORLD_SIZE and RANK) starts one",
+              world, world);
     CLO_CHECK(s->nproc <= RANKS_MAX, CLO_INVALID, "--nproc is %llu, at most %d",
               (unsigned long long)s->nproc, RANKS_MAX);
     CLO_CHECK(s->nproc == 0 || s->nproc == world || s->dry_run, CLO_INVALID,
@@ -191,7 +202,8 @@ static void show_epoch(train_state *state, const clo_json *event, uint32_t rank)
 {
     const clo_json *result = NULL;
     double accuracy = 0, loss = 0;
-    if (rank == state->first_rank &&
+    bool tested = false;
+    if (rank == state->first_rank && clo_ok(clo_json_bool(event, "tested", &tested)) && tested &&
         clo_ok(clo_json_member(event, "result", CLO_JSON_OBJECT, &result)) &&
         clo_ok(clo_json_double(result, "test_accuracy", &accuracy)) &&
         clo_ok(clo_json_double(result, "test_loss", &loss))) {
@@ -219,13 +231,19 @@ static void show_enrolled(const clo_json *event, uint32_t rank)
 static void show_result(train_state *state, const clo_json *event, uint32_t rank)
 {
     double seconds = 0, rate = 0;
+    uint64_t resumed = 0;
     clo_span model = CLO_SPAN_EMPTY;
     if (rank != state->first_rank || !clo_ok(clo_json_double(event, "seconds", &seconds)) ||
-        !clo_ok(clo_json_double(event, "samples_per_second", &rate))) {
+        !clo_ok(clo_json_double(event, "samples_per_second", &rate)) ||
+        !clo_ok(clo_json_u64(event, "resumed_step", INT64_MAX, &resumed))) {
         return;
     }
     cli_progress_clear();
-    printf("Elapsed time: %.1f s, %.0f samples/s\n", seconds, rate);
+    if (resumed > 0) {
+        printf("resumed from the checkpoint of step %llu%s\n", (unsigned long long)resumed,
+               rate > 0.0 ? "" : ", which is the job's last: nothing was left to train");
+    }
+    printf("Elapsed time: %.1f s, training at %.0f samples/s\n", seconds, rate);
     if (clo_ok(clo_json_str(event, "model", &model)) && model.size > 0) {
         printf("model sealed to its recipients: %.*s\n", (int)model.size, (const char *)model.data);
     }
@@ -339,7 +357,7 @@ static clo_status prepare(train_state *state, const cli_command *command,
     }
     CLO_TRY(cli_train_flags_match(command, arguments, &state->settings->train, state->manifest,
                                   &state->arena, &state->set));
-    CLO_TRY(count_ranks(state, cli_given(command, arguments, "rank")));
+    CLO_TRY(count_ranks(state, command, arguments));
     state->progress.epochs = state->manifest->train.epochs;
     state->terminal = cli_is_terminal(STDERR_FILENO) && !state->settings->json;
     CLO_TRY(open_events(state));

@@ -79,10 +79,10 @@ CMD_DECLARE(kms_audit);
 typedef struct {
     cli_owner_options owner;
     cli_conditions conditions;
-    const char *data_set, *key, *mode, *output;
+    const char *data_set, *key, *mode, *output, *replace;
     cli_list signers, roles, models, recipients;
     uint64_t max_epochs, max_releases, days;
-    bool metrics, json;
+    bool metrics, supersede;
 } cmd_policy_settings;
 
 CMD_DECLARE(policy_make);
@@ -111,6 +111,13 @@ typedef struct {
 } cmd_inspect_settings;
 
 CMD_DECLARE(inspect);
+
+typedef struct {
+    const char *job, *trust;
+    bool json;
+} cmd_transcript_settings;
+
+CMD_DECLARE(transcript);
 
 /* ---------------------------------------------------------------- jobs ------------------------ */
 

@@ -17,7 +17,7 @@
 
 #define DEMO_PHASES_MAX  8
 #define DEMO_REFUSED_MAX 16
-#define DEMO_TEXT        512
+#define DEMO_TEXT        1024
 
 typedef struct {
     char name[32];

@@ -28,6 +28,7 @@
 #define CODE_MARKER  "cloister-tee code marker"
 #define TEE_LIMIT    (64u << 20)
 #define GATE_WAIT_MS 20000
+#define LOG_WAIT_MS  10000
 
 /* ---------------------------------------------------------------- trying ---------------------- */
 
@@ -60,16 +61,22 @@ static clo_status try_slot(demo_state *demo, const char *const *words, clo_buf *
     return demo_run(demo, &command, out_code);
 }
 
-/* A peer that the gate refuses hears one coarse word; why stands in the broker's log. */
-static void add_brokers_reason(demo_state *demo, char reason[DEMO_TEXT])
+/* A peer that the gate refuses hears one coarse word; why stands in the broker's log, which may be
+ * a moment behind. */
+static void add_brokers_reason(demo_state *demo, const char *because, char reason[DEMO_TEXT])
 {
+    clo_deadline deadline = clo_deadline_in(LOG_WAIT_MS);
     char said[DEMO_TEXT];
     size_t size = strlen(reason);
-    demo_drain(clo_process_err(demo->broker), &demo->broker_log);
-    find_reason(&demo->broker_log, "refused ", said);
-    if (said[0] && strstr(reason, "not accepted")) {
-        (void)snprintf(reason + size, DEMO_TEXT - size, "; the broker's log: %.300s", said);
+    if (strstr(reason, because) || !strstr(reason, "not accepted")) {
+        return;
     }
+    do {
+        demo_drain(clo_process_err(demo->broker), &demo->broker_log);
+        find_reason(&demo->broker_log, "refused ", said);
+        clo_sleep_ms(10);
+    } while (!strstr(said, because) && !clo_deadline_passed(deadline));
+    (void)snprintf(reason + size, DEMO_TEXT - size, "; the broker's log: %.500s", said);
 }
 
 typedef struct {
@@ -93,7 +100,7 @@ static clo_status try_case(demo_state *demo, const slot_case *c)
     CLO_TRY(try_slot(demo, c->bad, &bad, &code));
     CLO_CHECK(code != 0, CLO_BUG, "%s was accepted", c->what);
     find_reason(&bad, "cloister-tee: ", reason);
-    add_brokers_reason(demo, reason);
+    add_brokers_reason(demo, c->because, reason);
     CLO_CHECK(strstr(reason, c->because), CLO_BUG, "%s failed for another reason than %s: %s",
               c->what, c->because, reason);
     report(demo, c->what, reason, c->control);

@@ -133,27 +133,7 @@ static clo_status read_peer(const clo_json *peer, demo_summary *out)
     return CLO_STATUS_OK;
 }
 
-/* The certificates are inside what they prove: they count once they lead to the pinned broker. */
-static clo_status check_signature(clo_span envelope, const clo_json *root)
-{
-    CLO_AUTO(clo_buf) job = CLO_BUF_LIMIT(CLO_DOCUMENT_MAX);
-    CLO_AUTO(clo_buf) payload = CLO_BUF_LIMIT(TRANSCRIPT_LIMIT);
-    CLO_AUTO_PTR(clo_key) signer = NULL;
-    clo_span certificates;
-    clo_manifest *manifest = clo_alloc(sizeof *manifest);
-    CLO_CHECK(manifest, CLO_NOMEM, "no memory for a manifest");
-    clo_status status = cli_read_manifest("job.dsse", &job, manifest);
-    if (clo_ok(status)) {
-        status = clo_json_str(root, "certificates", &certificates);
-    }
-    if (clo_ok(status)) {
-        status = cli_job_signer(certificates, &manifest->broker.identity, manifest, &signer);
-    }
-    clo_free(manifest);
-    CLO_TRY(status);
-    return clo_dsse_open(envelope, CLO_TRANSCRIPT_TYPE, signer, &payload);
-}
-
+/* The signature was checked when the model was opened (cloister verify). */
 static clo_status read_transcript(demo_state *demo, demo_summary *out)
 {
     CLO_AUTO(clo_buf) envelope = CLO_BUF_LIMIT(TRANSCRIPT_LIMIT);
@@ -164,7 +144,6 @@ static clo_status read_transcript(demo_state *demo, demo_summary *out)
     char *text = clo_arena_str(&demo->arena, clo_buf_span(&payload));
     CLO_CHECK(text, CLO_NOMEM, "no memory for the transcript");
     CLO_TRY(clo_json_parse(clo_span_of_str(text), &demo->arena, &root));
-    CLO_TRY_CTX(check_signature(clo_buf_span(&envelope), root), "the transcript");
     CLO_TRY(clo_json_member(root, "verified", CLO_JSON_ARRAY, &peers));
     for (const clo_json *peer = peers->child; peer; peer = peer->next) {
         if (clo_json_find(peer, "slot")) {
@@ -249,7 +228,11 @@ static void put_summary(clo_json_writer *w, const demo_state *demo, const demo_s
     }
     clo_json_end_object(w);
     put_lists(w, demo, s);
-    clo_json_put_str(w, "model", demo->model);
+    if (demo->settings->keep) {
+        clo_json_put_str(w, "model", demo->model);
+    } else {
+        clo_json_put_null(w, "model"); /* the folder is about to go */
+    }
     clo_json_end_object(w);
 }
 

@@ -82,8 +82,9 @@ clo_status demo_do(demo_state *demo, const char *const *words, clo_buf *out)
     demo_command command = {words, true, 60000, out, &err};
     int code = 0;
     CLO_TRY(demo_run(demo, &command, &code));
-    CLO_CHECK(code == 0, CLO_DENIED, "'cloister %s' ended with code %d: %.*s", words[0], code,
-              err.size > 600 ? 600 : (int)err.size, err.data ? (const char *)err.data : "");
+    size_t size = err.size > 0 && err.data[err.size - 1] == '\n' ? err.size - 1 : err.size;
+    CLO_CHECK(code == 0, cli_code_of_exit(code), "'cloister %s' ended with code %d: %.*s", words[0],
+              code, size > 600 ? 600 : (int)size, err.data ? (const char *)err.data : "");
     return CLO_STATUS_OK;
 }
 

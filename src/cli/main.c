@@ -76,6 +76,8 @@ static const cli_command COMMANDS[] = {
         cmd_train_settings, cmd_train_defaults),
     ROW("eval", "JOB [--broker HOST:PORT]", "evaluate a job's last checkpoint", eval, 1, 1,
         cmd_train_settings, cmd_train_defaults),
+    ROW("verify", "TRANSCRIPT --job JOB", "check the signed record of a run, offline", transcript,
+        1, 1, cmd_transcript_settings, NULL),
     ROW("predict", "MODEL --images FILE --labels FILE", "classify images with an opened model",
         predict, 1, 1, cmd_predict_settings, cmd_predict_defaults),
     {NULL, NULL, NULL, NULL, 0, 0, CLO_ROLE_NONE, 0, NULL, NULL},

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORDS_MAX 96
+#define WORDS_MAX   96
+#define CLO_VERSION "0.1.0"
 
 typedef struct {
     int32_t code;
@@ -166,9 +167,11 @@ static void print_options(const cli_command *command)
         const cli_option *option = &command->options[i];
         char left[64];
         if (option->help && option->name[0]) {
-            (void)snprintf(left, sizeof left, "--%s%s%s", option->name, option->value ? " " : "",
-                           option->value ? option->value : "");
-            printf("  %-28s %s\n", left, option->help);
+            (void)snprintf(left, sizeof left, "%s--%s%s%s",
+                           strcmp(option->name, "output") == 0 ? "-o, " : "", option->name,
+                           option->value ? " " : "", option->value ? option->value : "");
+            printf("  %-28s %s%s\n", left, option->help,
+                   option->kind == CLI_LIST ? "; may be repeated" : "");
         }
     }
 }
@@ -276,6 +279,10 @@ static int finish(const char *program, clo_status status)
 int cli_main(const char *program, const cli_command *table, int argc, char **argv)
 {
     bool help = asks_help(argc - 1, argv + 1);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("%s %s\n", program, CLO_VERSION);
+        return 0;
+    }
     if (argc < 2 || (help && argc == 2)) {
         (void)print_group_help(program, table, "");
         return argc < 2 ? 2 : 0;

@@ -14,11 +14,17 @@
 #define FILE_LIMIT (256u << 20)
 
 volatile bool cli_stop;
+volatile bool cli_stop_at_once;
+
+enum { INTERRUPTED = 5 };
 
 static void on_signal(int number)
 {
     (void)number;
     cli_stop = true;
+    if (cli_stop_at_once) {
+        _exit(INTERRUPTED);
+    }
 }
 
 static const char *const LEVELS[] = {"error", "warn", "info", "debug"};

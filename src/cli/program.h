@@ -16,6 +16,9 @@
 clo_status cli_start(bool verbose);
 /* True once SIGTERM or SIGINT came; handlers are installed by cli_start. */
 extern volatile bool cli_stop;
+/* While this is set such a signal ends the process at once with exit code 5: for waits in which
+ * there is nothing to save. */
+extern volatile bool cli_stop_at_once;
 
 /* Evidence makers of this build; simulator builds have "sim", release builds do not
  * (makers_simulator.c, makers_release.c). Ended by NULL. */

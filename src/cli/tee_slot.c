@@ -62,6 +62,7 @@ clo_status tee_slot_enrol(clo_role role, const char *job_path, const tee_train_s
         .maker = out_slot->maker,
         .maker_lock = out_slot->maker_lock,
     };
+    cli_stop_at_once = true;
     CLO_TRY_CTX(clo_slot_enrol(&options, clo_deadline_in((int64_t)settings->timeout * 1000),
                                &out_slot->session),
                 "enrolling as %s %u of job '%s'", clo_role_name(role), options.slot,

@@ -20,7 +20,8 @@ typedef struct {
 #define TEE_SLOT_INIT ((tee_slot){.envelope = CLO_BUF_LIMIT(CLO_DOCUMENT_MAX)})
 
 /* Reads the job, compares the host's hints with it (CLO_INVALID names both values), enrols as
- * `role` and prints the event enrolled. */
+ * `role` and prints the event enrolled. From here on a signal ends the process at once, until the
+ * caller has something to save and clears cli_stop_at_once. */
 clo_status tee_slot_enrol(clo_role role, const char *job_path, const tee_train_settings *settings,
                           tee_slot *out_slot);
 void tee_slot_cleanup(tee_slot *slot);

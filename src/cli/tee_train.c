@@ -54,6 +54,7 @@ typedef struct {
 static void tell_step(void *arg, const clo_train_progress *progress)
 {
     const train_hooks *hooks = arg;
+    cli_stop_at_once = false; /* from the first step on there is a state worth a checkpoint */
     uint64_t interval = hooks->manifest->train.log_interval;
     if (interval == 0 || progress->batch % interval != 0) {
         return;
@@ -83,9 +84,11 @@ static void put_epoch(clo_json_writer *w, const char *name, const clo_epoch_resu
 
 static void tell_epoch(void *arg, const clo_epoch_result *result)
 {
+    const train_hooks *hooks = arg;
     cli_event event;
-    (void)arg;
-    put_epoch(cli_event_begin(&event, "epoch"), "result", result);
+    clo_json_writer *w = cli_event_begin(&event, "epoch");
+    clo_json_put_bool(w, "tested", clo_manifest_find_data(hooks->manifest, "test") != NULL);
+    put_epoch(w, "result", result);
     cli_event_end(&event);
 }
 

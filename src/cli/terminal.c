@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,17 +29,27 @@ static void print_bar(double done)
     }
 }
 
+/* Columns of the terminal, 80 when it does not say. */
+static int terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 void cli_progress_show(const cli_progress *progress)
 {
+    int width = terminal_width();
     double batches = progress->batches ? (double)progress->batches : 1.0;
     double done = (double)(progress->epoch - 1) + (double)progress->batch / batches;
     done /= progress->epochs ? (double)progress->epochs : 1.0;
     (void)fputs("\r\033[K", stderr);
-    print_bar(done > 1.0 ? 1.0 : done);
+    if (width >= 90) {
+        print_bar(done > 1.0 ? 1.0 : done);
+    }
     (void)fprintf(stderr, " epoch %llu/%llu  loss %.4f  %.0f samples/s",
                   (unsigned long long)progress->epoch, (unsigned long long)progress->epochs,
                   progress->loss, progress->samples_per_second);
-    if (progress->seconds_left >= 0.0) {
+    if (progress->seconds_left >= 0.0 && width >= 70) {
         long left = (long)(progress->seconds_left + 0.5);
         (void)fprintf(stderr, "  %ld:%02ld left", left / 60, left % 60);
     }

@@ -32,5 +32,14 @@ ok "memory of each rank" test "$(sed -n 's/.*"peak_memory_mb":\[\([^]]*\)\].*/\1
 ok "seven refusals, each with reason and control" test "$(grep -oE '"case":"[^"]+","reason":"[^"]+","control":"[^"]+"' last.json | wc -l)" = 7
 ok "verified peers are listed" bash -c 'test "$(grep -oE "\"verdict\":\"accepted " last.json | wc -l)" -ge 5'
 ok "the opened model is there" test -s "$work/demo/model.safetensors"
+nothing_left() { # no process of this demo: they all work in its folder
+    local pid
+    for pid in /proc/[0-9]*; do
+        case $(readlink "$pid/cwd" 2>/dev/null) in
+        "$work/demo"*) cat "$pid/cmdline" | tr '\0' ' '; return 1 ;;
+        esac
+    done
+}
+ok "no process is left" nothing_left
 refused "a folder that is already there" 'already there' 6 "$cloister" demo --dir "$work/demo"
 plan

@@ -93,4 +93,17 @@ ok "control: the pinned broker" train job.dsse --dry-run --out tries
 refused "simulator evidence without its anchor" 'UNTRUSTED_ROOT' 3 "$cloister" attest verify quote.json
 ok "control: with its anchor" "$cloister" attest verify quote.json --simulator-root vendor/root.pem
 ok "explain shows every check" bash -c "$cloister attest explain quote.json --simulator-root vendor/root.pem | grep -q QUOTE_SIGNATURE"
+
+# Policies have versions: a newer one may tighten; loosening must be said.
+put() {
+    "$cloister" kms policy put "$1" --owner owner.key --broker "$owners"
+}
+ok "a tighter next version is made" make_policy tighter.dsse --replace policy.dsse --max-releases 500
+ok "and taken" put tighter.dsse
+make_policy looser.dsse --replace tighter.dsse --max-releases 100000
+refused "a looser one is not" 'max_releases|releases' 3 put looser.dsse
+make_policy superseding.dsse --replace tighter.dsse --max-releases 100000 --supersede
+ok "control: unless it says that it supersedes" put superseding.dsse
+ok "the transcript of the run is verified" "$cloister" verify run/transcript.dsse --job job.dsse
+refused "as another job's it is not" 'another manifest' 3 "$cloister" verify run/transcript.dsse --job unapproved.dsse
 plan

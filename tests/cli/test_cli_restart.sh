@@ -46,13 +46,26 @@ ok "the other rank ends with an error" test $code != 0
 ok "within ten seconds" test $took -lt 10000
 ok "and names rank, phase and address" grep -qE 'rank 1 at [^ ]+:[0-9]+.*(epoch|step)' broken-0.log
 
+mv broken-0.events before.events
+
+# Interrupted while it waits for the other rank: nothing is at stake, so it ends at once.
+sleep 1
+start_rank 0 waiting
+wait_for waiting-0.events '"enrolled"' 30
+begin=$(date +%s%N)
+kill -TERM $rank_pid
+wait $rank_pid
+code=$?
+took=$((($(date +%s%N) - begin) / 1000000))
+ok "a rank that waits for others can be interrupted" test $code = 5
+ok "at once" test $took -lt 3000
+
 again() {
     start_rank 1 broken
     local other=$rank_pid
     start_rank 0 broken
     wait $rank_pid && wait $other
 }
-mv broken-0.events before.events
 ok "started again, the job ends" again
 ok "it went on from a checkpoint" grep -qE '"resumed_step":[1-9]' broken-0.events
 ok "with the bits of the run that was never stopped" test "$(digest straight)" = "$(digest broken)"
