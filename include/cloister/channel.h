@@ -198,7 +198,9 @@ bool clo_channel_has_input(clo_channel *channel);
  * initiative; evidence is asked for anew by whoever verified it.
  *
  * Called between messages (step boundaries): asks the peer for fresh evidence when the interval has
- * passed or `now` is set, and fails the channel when an answer is overdue. */
+ * passed, the collateral of its last evidence has expired, or `now` is set (a new roster), and
+ * fails the channel when an answer is overdue. A peer whose collateral ends within a day is logged
+ * as a warning when its evidence is verified, once for each end. */
 clo_status clo_channel_upkeep(clo_channel *channel, bool now);
 
 /* Application bytes and TLS records so far, for metrics and tests. */

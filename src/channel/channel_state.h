@@ -51,8 +51,9 @@ typedef struct {
     uint32_t asked; /* the newest round we asked the peer for */
     clo_deadline due;
     int64_t verified_ms;
-    uint32_t answered; /* the newest round we showed */
-    bool answering;    /* our answer has not left yet */
+    int64_t warned_expiry; /* the end of the peer's collateral that was said to be near */
+    uint32_t answered;     /* the newest round we showed */
+    bool answering;        /* our answer has not left yet */
 } clo_reattest;
 
 /* Which of the four ways through the gate this end takes: see the table in gate.c. */

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* Whoever runs the peer has so long to renew its collateral before it is refused. */
+static const int64_t WARN_BEFORE_S = 24 * 3600;
+
 static clo_status wanted_report_data(const clo_channel *channel, clo_tls_side attester,
                                      uint32_t round, uint8_t out_report_data[64])
 {
@@ -137,6 +140,20 @@ static clo_status verify(clo_channel *channel, clo_span collateral)
     return CLO_STATUS_OK;
 }
 
+/* Once for each end of collateral: re-attestation looks at the same one again and again. */
+static void warn_of_expiry(clo_channel *channel)
+{
+    char end[21];
+    int64_t expiry = channel->peer.verdict.claims.earliest_expiry;
+    if (expiry - clo_clock_utc() >= WARN_BEFORE_S || expiry == channel->reattest.warned_expiry) {
+        return;
+    }
+    channel->reattest.warned_expiry = expiry;
+    clo_time_format(expiry, end);
+    clo_log(CLO_LOG_WARN, "channel", "collateral of '%s' expires at %s: it is refused after that",
+            channel->peer.address.text, end);
+}
+
 clo_status clo_judge_decide(clo_channel *channel, uint32_t round, clo_span payload)
 {
     uint32_t found;
@@ -160,7 +177,9 @@ clo_status clo_judge_decide(clo_channel *channel, uint32_t round, clo_span paylo
     channel->stats.attestations_verified++;
     clo_buf_release(&channel->quote);
     channel->quote = CLO_BUF_LIMIT(CLO_EVIDENCE_MAX);
-    return clo_judge_admit(channel);
+    CLO_TRY(clo_judge_admit(channel));
+    warn_of_expiry(channel);
+    return CLO_STATUS_OK;
 }
 
 clo_status clo_judge_admit(clo_channel *channel)

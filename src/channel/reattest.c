@@ -7,6 +7,10 @@
  *        ATTEST(n)  --------------------->        n = the last round + 1, one outstanding
  *        <---------------------  EVIDENCE(n), COLLATERAL(n)      within 30 s
  *
+ * It is asked for when the interval has passed, when the owner of the connection says so (a new
+ * roster), and when the collateral that the last verdict stood on has expired: whoever can show no
+ * newer one is refused then.
+ *
  * It shows that the session still ends in a TEE of the same launch measurement. It does not detect
  * that a running program was taken over.
  */
@@ -82,6 +86,12 @@ clo_deadline clo_reattest_bound(const clo_channel *channel, clo_deadline deadlin
     return clo_deadline_sooner(deadline, channel->reattest.due);
 }
 
+/* The last verdict's collateral is valid to the second named, inclusive. */
+static bool has_expired(const clo_channel *channel)
+{
+    return clo_clock_utc() > channel->peer.verdict.claims.earliest_expiry;
+}
+
 static bool is_due(const clo_channel *channel, bool now)
 {
     const clo_reattest *reattest = &channel->reattest;
@@ -89,7 +99,7 @@ static bool is_due(const clo_channel *channel, bool now)
         return false;
     }
     /* New keys want a frame to go with: an end that only receives makes one so. */
-    return now || clo_wire_keys_are_old(channel) ||
+    return now || clo_wire_keys_are_old(channel) || has_expired(channel) ||
            clo_clock_ms() - reattest->verified_ms >= clo_channel_get_limits()->interval_ms;
 }
 
