@@ -174,6 +174,10 @@ clo_span clo_cert_uri(const clo_cert *cert);
 /* The value (inside the OCTET STRING) of the extension with dotted `oid`. CLO_NOTFOUND when absent.
  */
 clo_status clo_cert_extension(const clo_cert *cert, const char *oid, clo_span *out_value);
+/* Whether that extension is there and marked critical. */
+bool clo_cert_extension_is_critical(const clo_cert *cert, const char *oid);
+/* Whether it says that its key may sign, as server and as client of TLS: silence is a no. */
+bool clo_cert_has_tls_usages(const clo_cert *cert);
 /* The public key, for the three kinds we use; others CLO_UNSUPPORTED. */
 clo_status clo_cert_public_key(const clo_cert *cert, clo_key **out_key);
 /* CLO_OK when `issuer`'s key signed `cert`; names are not compared. CLO_CRYPTO when it did not, or

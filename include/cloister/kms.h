@@ -231,7 +231,7 @@ typedef struct {
 
 clo_status clo_job_leaf_make(const clo_job_leaf_request *request, int64_t now, clo_cert **out_cert);
 /* Checks leaf <- CA <- identity, times, usages, SAN and extension against job, row and manifest.
- * `row` NULL: any slot (for outputs opened later; then times are not checked either). */
+ * `row` NULL: any trainer's (for outputs opened later; then times are not checked either). */
 clo_status clo_job_leaf_check(const clo_cert *leaf, const clo_cert *ca,
                               const clo_public_key *identity, const clo_manifest *manifest,
                               const clo_roster_row *row, int64_t now);

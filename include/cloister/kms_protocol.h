@@ -48,6 +48,9 @@
 #define CLO_KMS_LINES_MAX  (4u << 20)
 #define CLO_FILE_KEY_SIZE  32
 
+/* Whom the certificates of the broker's connections name: the identity issues job CAs too. */
+#define CLO_BROKER_TLS_CN "cloister broker connection"
+
 typedef struct {
     clo_op op;
     const char *name;

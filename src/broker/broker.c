@@ -117,7 +117,7 @@ static clo_status make_tls(clo_broker *broker)
     CLO_TRY(clo_random_reseed());
     CLO_TRY(clo_key_generate(CLO_KEY_P256, &broker->tls_key));
     clo_cert_request request = {
-        .subject_cn = "cloister broker connection",
+        .subject_cn = CLO_BROKER_TLS_CN,
         .issuer_cn = "cloister broker",
         .subject_key = broker->tls_key,
         .issuer_key = broker->identity,

@@ -150,6 +150,14 @@ static clo_status read_uri(clo_cert *cert)
     return status;
 }
 
+/* OpenSSL gives all usages for an extension that is absent. */
+static bool allows_tls(X509 *x509, uint32_t flags)
+{
+    const uint32_t both = XKU_SSL_SERVER | XKU_SSL_CLIENT;
+    return (flags & EXFLAG_XKUSAGE) != 0 && (X509_get_extended_key_usage(x509) & both) == both &&
+           (flags & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(x509) & KU_DIGITAL_SIGNATURE) != 0;
+}
+
 static clo_status read_facts(clo_cert *cert)
 {
     X509 *x509 = cert->x509;
@@ -167,6 +175,7 @@ static clo_status read_facts(clo_cert *cert)
     cert->is_ca = (flags & EXFLAG_CA) != 0 && (flags & EXFLAG_BCONS) != 0 &&
                   (flags & EXFLAG_KUSAGE) != 0 &&
                   (X509_get_key_usage(x509) & KU_KEY_CERT_SIGN) != 0;
+    cert->tls_usages = allows_tls(x509, flags);
     return read_uri(cert);
 }
 
@@ -326,15 +335,35 @@ clo_span clo_cert_uri(const clo_cert *cert)
     return cert->uri != NULL ? clo_span_of_str(cert->uri) : CLO_SPAN_EMPTY;
 }
 
-clo_status clo_cert_extension(const clo_cert *cert, const char *oid, clo_span *out_value)
+/* -1 when there is none. */
+static clo_status find_extension(const clo_cert *cert, const char *oid, int *out_at)
 {
     CLO_AUTO_PTR(ASN1_OBJECT) id = OBJ_txt2obj(oid, 1);
     CLO_TRY(CLO_OPENSSL(id != NULL, CLO_INVALID, "'%s' is no object identifier", oid));
-    int at = X509_get_ext_by_OBJ(cert->x509, id, -1);
+    *out_at = X509_get_ext_by_OBJ(cert->x509, id, -1);
+    return CLO_STATUS_OK;
+}
+
+clo_status clo_cert_extension(const clo_cert *cert, const char *oid, clo_span *out_value)
+{
+    int at;
+    CLO_TRY(find_extension(cert, oid, &at));
     CLO_CHECK(at >= 0, CLO_NOTFOUND, "certificate has no extension %s", oid);
     const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(cert->x509, at));
     *out_value = CLO_SPAN(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
     return CLO_STATUS_OK;
+}
+
+bool clo_cert_extension_is_critical(const clo_cert *cert, const char *oid)
+{
+    int at;
+    return clo_ok(find_extension(cert, oid, &at)) && at >= 0 &&
+           X509_EXTENSION_get_critical(X509_get_ext(cert->x509, at)) == 1;
+}
+
+bool clo_cert_has_tls_usages(const clo_cert *cert)
+{
+    return cert->tls_usages;
 }
 
 clo_status clo_cert_public_key(const clo_cert *cert, clo_key **out_key)

@@ -156,6 +156,7 @@ struct clo_cert {
     clo_span subject_cn, issuer_cn; /* inside x509 */
     int64_t not_before, not_after;
     bool is_ca;
+    bool tls_usages;
     char *uri; /* NULL when there is not exactly one */
 };
 

@@ -52,7 +52,24 @@ static clo_status expect_broker(void *arg, const clo_hello *hello, clo_expectati
     return CLO_STATUS_OK;
 }
 
-clo_status clo_broker_check_cert(clo_span der, const clo_public_key *identity)
+/* The identity also signs job CAs, whose keys are jobs': none of them is the broker's. */
+static clo_status check_leaf(const clo_cert *cert, int64_t now)
+{
+    CLO_CHECK(!clo_cert_is_ca(cert), CLO_POLICY, "the key broker shows a certificate of a CA");
+    CLO_CHECK(clo_cert_has_tls_usages(cert), CLO_POLICY,
+              "the key broker's certificate is not for both ends of TLS");
+    clo_span name = clo_cert_subject_cn(cert);
+    CLO_CHECK(clo_span_equals_str(name, CLO_BROKER_TLS_CN), CLO_POLICY,
+              "the key broker's certificate is for '%.*s', expected '%s'", (int)name.size,
+              (const char *)name.data, CLO_BROKER_TLS_CN);
+    CLO_CHECK(clo_cert_not_before(cert) <= now, CLO_POLICY,
+              "the key broker's certificate is not yet valid");
+    CLO_CHECK(now <= clo_cert_not_after(cert), CLO_POLICY,
+              "the key broker's certificate has expired");
+    return CLO_STATUS_OK;
+}
+
+clo_status clo_broker_check_cert(clo_span der, const clo_public_key *identity, int64_t now)
 {
     CLO_AUTO_PTR(clo_cert) cert = NULL;
     CLO_AUTO_PTR(clo_key) key = NULL;
@@ -60,7 +77,7 @@ clo_status clo_broker_check_cert(clo_span der, const clo_public_key *identity)
     CLO_TRY(clo_public_key_load(identity, &key));
     CLO_TRY_CTX(clo_cert_verify_signature_key(cert, key),
                 "the key broker is not the one that is pinned");
-    return CLO_STATUS_OK;
+    return check_leaf(cert, now);
 }
 
 static clo_status admit_broker(void *arg, const clo_peer *peer, const clo_cert *cert)
@@ -73,7 +90,8 @@ static clo_status admit_broker(void *arg, const clo_peer *peer, const clo_cert *
     if (check->first_contact) {
         return CLO_STATUS_OK;
     }
-    return clo_broker_check_cert(clo_buf_span(&check->cert), &check->trust->identity);
+    return clo_broker_check_cert(clo_buf_span(&check->cert), &check->trust->identity,
+                                 clo_clock_utc());
 }
 
 clo_channel_rules clo_broker_rules(clo_broker_check *check)

@@ -25,8 +25,9 @@ typedef struct {
 #define CLO_BROKER_CHECK_INIT(trust_) ((clo_broker_check){(trust_), false, CLO_BUF_LIMIT(16384)})
 
 clo_channel_rules clo_broker_rules(clo_broker_check *check);
-/* Whether `der` was issued by the identity key. */
-clo_status clo_broker_check_cert(clo_span der, const clo_public_key *identity);
+/* Whether `der` was issued by the identity key, for the broker's connections, and is valid at
+ * `now`: a job CA, which the identity issues as well, is refused. */
+clo_status clo_broker_check_cert(clo_span der, const clo_public_key *identity, int64_t now);
 
 typedef struct {
     clo_channel *channel;

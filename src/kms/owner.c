@@ -130,7 +130,7 @@ clo_status clo_owner_trust(const char *address, const clo_key *owner,
     CLO_CHECK(expected == NULL || clo_public_key_equal(expected, &identity), CLO_POLICY,
               "the key broker has another identity than expected");
     CLO_TRY(verify_identity(session, &answer, &identity, out_verdict));
-    CLO_TRY(clo_broker_check_cert(clo_buf_span(&session->check.cert), &identity));
+    CLO_TRY(clo_broker_check_cert(clo_buf_span(&session->check.cert), &identity, clo_clock_utc()));
     trust->identity = identity;
     return CLO_STATUS_OK;
 }

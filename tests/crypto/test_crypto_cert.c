@@ -63,6 +63,11 @@ static void a_certificate_says_what_was_asked(void)
     T_CHECK(clo_span_equal(value, CLO_SPAN("\x04\x02hi", 4)));
     T_CODE(clo_cert_extension(p.ca, OID, &value), CLO_NOTFOUND);
     T_CODE(clo_cert_extension(p.ca, "no oid", &value), CLO_INVALID);
+    T_CHECK(clo_cert_extension_is_critical(p.leaf, OID));
+    T_CHECK(!clo_cert_extension_is_critical(p.ca, OID));
+    T_CHECK(!clo_cert_extension_is_critical(p.leaf, "no oid"));
+    T_CHECK(!clo_cert_extension_is_critical(p.leaf, "2.5.29.17")); /* there, but not marked */
+    T_CHECK(clo_cert_has_tls_usages(p.leaf) && !clo_cert_has_tls_usages(p.ca));
     T_OK(clo_cert_public_key(p.leaf, &key));
     T_CHECK(clo_key_same_public(key, p.leaf_key) && !clo_key_has_private(key));
     T_CHECK(clo_span_equal(clo_cert_spki(p.leaf), clo_key_spki(p.leaf_key)));
@@ -178,11 +183,16 @@ static X509 *raw_x509(const clo_key *key, long serial)
     return x509;
 }
 
-static void add_names(X509 *x509, const char *value)
+static void add_text(X509 *x509, int nid, const char *value)
 {
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, value);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
     X509_add_ext(x509, extension, -1);
     X509_EXTENSION_free(extension);
+}
+
+static void add_names(X509 *x509, const char *value)
+{
+    add_text(x509, NID_subject_alt_name, value);
 }
 
 static void a_sha1_signature_is_not_accepted_though_it_holds(void)
@@ -225,11 +235,38 @@ static void ca_needs_both_the_constraint_and_the_usage(void)
     CLO_AUTO_PTR(clo_key) key = fixture_key(CLO_KEY_P256);
     CLO_AUTO_PTR(X509) x509 = raw_x509(key, 1);
     CLO_AUTO_PTR(clo_cert) cert = NULL;
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, NID_basic_constraints, "CA:TRUE");
-    X509_add_ext(x509, extension, -1);
-    X509_EXTENSION_free(extension);
+    add_text(x509, NID_basic_constraints, "CA:TRUE");
     T_OK(parse_x509(x509, key, EVP_sha256(), &cert));
     T_CHECK(!clo_cert_is_ca(cert));
+}
+
+static void tls_usages_are_both_ends_and_signing(void)
+{
+    static const struct {
+        const char *extended, *key;
+        bool allowed;
+    } cases[] = {
+        {"serverAuth,clientAuth", "digitalSignature", true},
+        {"serverAuth", "digitalSignature", false},
+        {"clientAuth", "digitalSignature", false},
+        {"serverAuth,clientAuth", "keyCertSign", false},
+        {"serverAuth,clientAuth", NULL, false},
+        {NULL, "digitalSignature", false},
+    };
+
+    CLO_AUTO_PTR(clo_key) key = fixture_key(CLO_KEY_P256);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CLO_AUTO_PTR(X509) x509 = raw_x509(key, 1);
+        CLO_AUTO_PTR(clo_cert) cert = NULL;
+        if (cases[i].extended != NULL) {
+            add_text(x509, NID_ext_key_usage, cases[i].extended);
+        }
+        if (cases[i].key != NULL) {
+            add_text(x509, NID_key_usage, cases[i].key);
+        }
+        T_OK(parse_x509(x509, key, EVP_sha256(), &cert));
+        T_INT(clo_cert_has_tls_usages(cert), cases[i].allowed);
+    }
 }
 
 static void a_pem_chain_keeps_its_order_and_its_cap(void)
@@ -565,6 +602,7 @@ int main(int argc, char **argv)
         T(a_negative_serial_is_refused),
         T(two_uris_are_none_and_other_names_do_not_count),
         T(ca_needs_both_the_constraint_and_the_usage),
+        T(tls_usages_are_both_ends_and_signing),
         T(a_pem_chain_keeps_its_order_and_its_cap),
         T(a_crl_reads_the_same_as_der_pem_and_hex),
         T(serials_match_as_numbers),
