@@ -92,8 +92,14 @@ static clo_status reach(clo_slot_session *session, clo_deadline deadline, bool *
     return ask_roster(session, deadline, out_changed);
 }
 
-static bool is_outage(clo_status status)
+/* Only what the connection itself says: what a broker answers, or what is wrong with its answer, is
+ * no outage, whatever the code. A channel that is whole has carried an answer. */
+static bool is_outage(const clo_slot_session *session, clo_status status)
 {
+    const clo_channel *channel = session->link.channel;
+    if (channel != NULL && !clo_channel_is_broken(channel)) {
+        return false;
+    }
     return status.code == CLO_CLOSED || status.code == CLO_EOF || status.code == CLO_TIMEOUT ||
            status.code == CLO_IO || status.code == CLO_NOTFOUND;
 }
@@ -127,7 +133,7 @@ clo_status clo_slot_upkeep(clo_slot_session *session, clo_deadline deadline, boo
     clo_deadline soon = clo_deadline_sooner(deadline, clo_deadline_in(RECONNECT_MS));
     clo_status status = reach(session, soon, &changed);
     session->contact_ms = clo_clock_ms();
-    if (is_outage(status)) {
+    if (is_outage(session, status)) {
         status = bear_outage(session, status);
     }
     CLO_TRY(status);
