@@ -13,7 +13,7 @@
 #define CERT_LIFETIME_S (7 * 24 * 3600)
 #define CERT_BACKDATE_S 300
 #define LEAVE_MS        2000
-#define RETRY_MS        250
+#define RETRY_MS        1000
 #define REQUEST_MS      10000
 
 /* ---- the link */
@@ -189,9 +189,20 @@ clo_status clo_slot_link_enrol(clo_slot_session *session, clo_deadline deadline)
     return CLO_STATUS_OK;
 }
 
+/* Once, for the person who waits: who holds the slot and for how long. */
+static void tell_wait(const clo_status *status)
+{
+    char text[512];
+    clo_status_text(*status, text, sizeof text);
+    clo_log(CLO_LOG_WARN, "kms", "waiting for the slot: %s", text);
+}
+
 static clo_status enrol_until(clo_slot_session *session, clo_deadline deadline)
 {
     clo_status status = clo_slot_link_enrol(session, deadline);
+    if (status.code == CLO_EXISTS) {
+        tell_wait(&status);
+    }
     while (status.code == CLO_EXISTS && clo_deadline_left_ms(deadline) > RETRY_MS) {
         clo_sleep_ms(RETRY_MS);
         /* Whole also when the wait ends meanwhile, so that the reason told is the holder. */
