@@ -7,6 +7,7 @@
  *
  *     serve.c      listeners, connections, threads
  *        |-- admission.c   whom the gates let in
+ *        |-- refusals.c    what the audit log tells of who was refused
  *        '-- dispatch.c    one request: transaction, handler, audit, answer
  *               |-- owner_ops.c   commands of owners
  *               '-- slot_ops.c    requests of slots
@@ -35,6 +36,16 @@ typedef struct {
     uint32_t anchor_count;
 } clo_gate;
 
+/* Refusals that have no entry of their own in the audit log (refusals.c). */
+typedef struct {
+    uint64_t at_gate;   /* since the last entry that tells the counts */
+    uint64_t beyond;    /* requests, beyond those that are written each */
+    char last[256];     /* the last one at a gate, and why */
+    int64_t entry_ms;   /* the next entry comes no sooner */
+    int64_t minute_ms;  /* since then ... */
+    uint32_t in_minute; /* ... requests whose refusals were written */
+} clo_refusals;
+
 typedef struct {
     clo_store *store;
     clo_key *identity;
@@ -48,7 +59,8 @@ typedef struct {
     clo_gate next_gate; /* of the transaction that runs, when gate_changes */
     bool gate_changes;
     clo_mutex *gate_lock;
-    clo_gate gate; /* under gate_lock */
+    clo_gate gate;         /* under gate_lock */
+    clo_refusals refusals; /* under gate_lock */
 } clo_broker;
 
 /* One connection, as its requests see it. */
@@ -160,6 +172,18 @@ clo_channel_rules clo_admission_owners(clo_broker *broker);
 clo_status clo_admission_prepare(clo_broker *broker);
 /* The transaction has ended: what it prepared, if anything, holds from now on, or is dropped. */
 void clo_admission_settle(clo_broker *broker, bool committed);
+
+/* ---- refusals.c */
+
+/* A slot's request was refused, outside of a transaction and under the lock. Owners' requests leave
+ * no entry: they are the owner's own. */
+clo_status clo_refusal_audit(clo_caller *caller, const clo_op_row *op, const char *reason,
+                             const uint8_t *request_id);
+/* Counts; does not wait for the store. */
+void clo_refusal_at_gate(clo_broker *broker, const char *listener, const clo_address *peer,
+                         const char *reason);
+/* Writes the counts, if there are any and the last entry is a minute old, or it is the end. */
+void clo_refusal_report(clo_broker *broker, bool at_end);
 
 /* ---- serve.c */
 

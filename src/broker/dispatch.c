@@ -6,12 +6,11 @@
  *     counter = last       the same bytes: the same answer again; other bytes: refused
  *     any other            refused, and the connection ends
  *
- * A refusal rolls everything back and is itself an entry of the audit log, in a transaction of its
- * own, when it concerns an owner.
+ * A refusal rolls everything back; a slot's is itself an entry of the audit log, in a transaction
+ * of its own (refusals.c).
  */
 #include "broker_state.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define ANSWER_MAX CLO_MESSAGE_MAX
@@ -89,36 +88,10 @@ static bool is_own_failure(int32_t code)
     return code == CLO_NOMEM || code == CLO_IO || code == CLO_BUG || code == CLO_TIMEOUT;
 }
 
-static bool concerns_owner(const clo_caller *caller)
+/* Whoever waits for a slot asks again and again: that is in the program's log alone. */
+static bool is_audited(clo_status status)
 {
-    static const uint8_t nobody[32];
-    return memcmp(caller->refused_owner, nobody, sizeof nobody) != 0;
-}
-
-static clo_status audit_refusal(clo_caller *caller, const clo_op_row *op, const char *reason,
-                                const uint8_t *request_id)
-{
-    char who[64];
-    const clo_hello *hello = &caller->peer->hello;
-    snprintf(who, sizeof who, "%s, '%s'", clo_role_name(hello->role), op->name);
-    clo_audit_entry entry = {
-        .kind = "refused",
-        .owner = caller->refused_owner,
-        .manifest = op->keyed ? NULL : hello->manifest,
-        .who = who,
-        .evidence = op->keyed ? NULL : caller->peer->evidence_digest,
-        .request = request_id,
-        .reason = reason,
-    };
-    CLO_TRY(clo_store_begin(caller->broker->store));
-    clo_status status = clo_audit_add(caller->broker->store, &entry);
-    if (clo_ok(status)) {
-        status = clo_store_commit(caller->broker->store);
-    }
-    if (!clo_ok(status)) {
-        clo_store_rollback(caller->broker->store);
-    }
-    return status;
+    return !clo_ok(status) && !is_own_failure(status.code) && status.code != CLO_EXISTS;
 }
 
 static clo_status run_locked(clo_caller *caller, clo_handler run, const clo_op_row *op,
@@ -128,11 +101,11 @@ static clo_status run_locked(clo_caller *caller, clo_handler run, const clo_op_r
     clo_mutex_lock(caller->broker->lock);
     memset(caller->refused_owner, 0, sizeof caller->refused_owner);
     clo_status status = run_transaction(caller, run, request_id, body);
-    if (!clo_ok(status) && !is_own_failure(status.code) && concerns_owner(caller)) {
+    if (is_audited(status)) {
         clo_saved_status saved;
         clo_status_save(status, &saved);
         clo_status_text(status, text, sizeof text);
-        clo_status audited = audit_refusal(caller, op, text, request_id);
+        clo_status audited = clo_refusal_audit(caller, op, text, request_id);
         status = clo_ok(audited) ? clo_status_restore(&saved) : audited;
     }
     clo_mutex_unlock(caller->broker->lock);

@@ -151,6 +151,7 @@ static void say_refused(void *arg, const clo_address *peer, clo_status reason)
     char text[768];
     clo_status_text(reason, text, sizeof text);
     clo_log(CLO_LOG_WARN, "broker", "refused %s at %s at the gate: %s", a->name, peer->text, text);
+    clo_refusal_at_gate(a->server->broker, a->name, peer, text);
 }
 
 static clo_status accept_one(acceptor *a)
@@ -235,6 +236,7 @@ static clo_status run_all(server *s, const clo_broker_options *options)
     }
     tell_ready(s, options);
     while (!is_stopping(s)) {
+        clo_refusal_report(broker, false);
         clo_sleep_ms(POLL_MS / 4);
     }
     return CLO_STATUS_OK;
@@ -269,6 +271,7 @@ clo_status clo_serve(clo_broker *broker, const clo_broker_options *options)
         status = run_all(s, options);
         clo_status stopped = stop_all(s);
         status = clo_ok(status) ? stopped : status;
+        clo_refusal_report(broker, true);
     }
     clo_mutex_free(s->lock);
     clo_free(s);

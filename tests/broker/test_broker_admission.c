@@ -141,6 +141,83 @@ static void lets_a_program_pass_while_a_living_policy_names_it(void)
     T_CHECK(strstr(text, "peer refused") != NULL);
 }
 
+/* ---- what the log tells of them */
+
+static size_t count_words(const rig_broker *b, const char *words)
+{
+    CLO_AUTO(clo_buf) lines = CLO_BUF_INIT;
+    uint8_t head[32];
+    size_t count = 0;
+    rig_must(clo_broker_audit(b->folder, &lines, head), "audit");
+    for (size_t i = 0; i + strlen(words) <= lines.size; i++) {
+        count += memcmp(lines.data + i, words, strlen(words)) == 0;
+    }
+    return count;
+}
+
+static clo_status knock(const rig_broker *b)
+{
+    CLO_AUTO_PTR(clo_owner_session) session = NULL;
+    clo_broker_trust trust = rig_trust();
+    return clo_owner_connect(b->owners, rig_keys.stranger, &trust, RIG_DEADLINE, &session);
+}
+
+/* A stranger may knock as often as it likes: the log grows by a line a minute. */
+static void logs_refusals_at_the_gate_by_their_number(void)
+{
+    rig_broker b;
+    rig_broker_start(&b);
+    clo_status first = knock(&b);
+    for (int i = 0; i < 100 && count_words(&b, "\"gate\"") == 0; i++) {
+        clo_sleep_ms(20);
+    }
+    size_t soon = count_words(&b, "1 refused at the gates");
+    for (int i = 0; i < 3; i++) {
+        (void)knock(&b);
+    }
+    clo_sleep_ms(300);
+    size_t later = count_words(&b, "\"gate\"");
+    rig_broker_stop(&b);
+    size_t end = count_words(&b, "3 refused at the gates");
+    size_t reason = count_words(&b, "is pinned");
+    clo_maker_close(b.maker);
+    T_CODE(first, CLO_DENIED);
+    T_INT(soon, 1);
+    T_INT(later, 1);
+    T_INT(end, 1);
+    T_INT(reason, 2);
+}
+
+/* An allowed program in the hands of anybody may ask for nonsense for ever. */
+static void writes_so_many_refused_requests_a_minute_and_counts_the_rest(void)
+{
+    rig_broker b;
+    clo_caller caller;
+    clo_peer peer = {.as = CLO_PEER_ATTESTED, .hello = {.role = CLO_ROLE_TRAINER}};
+    const uint8_t session[32] = {1};
+    char folder[600];
+    clo_broker broker = {.store = rig_store(folder)};
+    snprintf(b.folder, sizeof b.folder, "%s", folder);
+    rig_must(clo_mutex_new(&broker.lock), "lock");
+    rig_must(clo_mutex_new(&broker.gate_lock), "lock");
+    clo_caller_init(&broker, &peer, session, &caller);
+    const clo_op_row *op = clo_op_find(CLO_OP_SLOT_ENROL);
+    clo_status status = CLO_STATUS_OK;
+    for (int i = 0; i < 100 && clo_ok(status); i++) {
+        status = clo_refusal_audit(&caller, op, "MANIFEST: nonsense \xff\n", session);
+    }
+    size_t written = count_words(&b, "MANIFEST: nonsense ??");
+    clo_refusal_report(&broker, false);
+    size_t counted = count_words(&b, "40 requests refused beyond 60 a minute");
+    clo_caller_cleanup(&caller);
+    clo_store_close(broker.store);
+    clo_mutex_free(broker.gate_lock);
+    clo_mutex_free(broker.lock);
+    T_OK(status);
+    T_INT(written, 60);
+    T_INT(counted, 1);
+}
+
 int main(int argc, char **argv)
 {
     static const clo_test tests[] = {
@@ -149,6 +226,8 @@ int main(int argc, char **argv)
         T(pins_nobody_in_a_store_whose_log_was_touched),
         T(tells_the_owner_when_policies_do_not_fit_together),
         T(lets_a_program_pass_while_a_living_policy_names_it),
+        T(logs_refusals_at_the_gate_by_their_number),
+        T(writes_so_many_refused_requests_a_minute_and_counts_the_rest),
     };
     rig_keys_make();
     rig_vendor_make();

@@ -212,6 +212,15 @@ static void refuses_another_program_at_the_gate(void)
 
 /* ---- manifests */
 
+/* Whoever it concerns. */
+static bool is_in_log(const char *words)
+{
+    CLO_AUTO(clo_buf) lines = CLO_BUF_INIT;
+    uint8_t head[32];
+    return clo_ok(clo_broker_audit(world.broker.folder, &lines, head)) &&
+           memmem(lines.data, lines.size, words, strlen(words)) != NULL;
+}
+
 static void refuses_an_altered_manifest(void)
 {
     CLO_AUTO(clo_buf) altered = CLO_BUF_INIT;
@@ -225,6 +234,7 @@ static void refuses_an_altered_manifest(void)
     }
     options.manifest_envelope = clo_buf_span(&altered);
     T_CHECK(rig_refused(&options, CLO_OK, "MANIFEST"));
+    T_CHECK(is_in_log("\"reason\":\"MANIFEST"));
 }
 
 /* Signed by a key that the manifest does not name, under the owner's approval of the payload. */
@@ -518,7 +528,38 @@ static void lets_slots_connect_by_roster_and_certificate(void)
     T_CHECK(!clo_ok(client) || !clo_ok(server));
 }
 
-/* ---- outage, revocation */
+/* ---- outage, fencing, revocation */
+
+/* As if the same key had come on a newer connection. */
+static void set_session(uint32_t number, bool held)
+{
+    clo_slot_record slot;
+    CLO_AUTO_PTR(clo_store) store = NULL;
+    clo_broker_root root = {"file", world.broker.root_path};
+    rig_must(clo_store_open(world.broker.folder, &root, &store), "store");
+    rig_must(clo_slot_record_get(store, world.manifest.digest, CLO_ROLE_TRAINER, number, &slot),
+             "slot");
+    slot.session[0] ^= 1;
+    slot.held = held;
+    rig_must(clo_slot_record_put(store, &slot), "slot");
+}
+
+static void tells_the_owners_of_a_job_when_its_slot_is_fenced(void)
+{
+    CLO_AUTO_PTR(clo_slot_session) session = NULL;
+    CLO_AUTO(clo_buf) header = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) lines = CLO_BUF_INIT;
+    CLO_AUTO(clo_secret) key = CLO_SECRET_INIT;
+    uint8_t head[32];
+    T_OK(rig_enrol(&world, 1, &session));
+    set_session(1, true);
+    rig_header(&world, clo_buf_span(&world.policy_envelope), &header);
+    clo_span span = clo_buf_span(&header);
+    T_CODE(clo_slot_file_keys(session, &span, 1, RIG_DEADLINE, &key), CLO_DENIED);
+    T_OK(clo_owner_audit(world.owner, 0, RIG_DEADLINE, &lines, head));
+    T_CHECK(memmem(lines.data, lines.size, "FENCED", 6) != NULL);
+    set_session(1, false);
+}
 
 static void resumes_its_slot_after_an_outage_of_the_broker(void)
 {
@@ -565,6 +606,7 @@ static void stops_releases_and_evicts_when_the_owner_revokes(void)
     T_CHECK(memmem(lines.data, lines.size, "\"revoke\"", 8) != NULL);
     T_CHECK(memmem(lines.data, lines.size, "APPROVAL_MISSING", 16) != NULL);
     T_CHECK(memmem(lines.data, lines.size, "HEADER_VERSION", 14) != NULL);
+    T_CHECK(memmem(lines.data, lines.size, "EVICTED", 7) != NULL);
     clo_buf_clear(&lines);
     T_OK(clo_broker_audit(world.broker.folder, &lines, chain_head));
     T_CHECK(memcmp(head, chain_head, 32) == 0);
@@ -595,6 +637,7 @@ int main(int argc, char **argv)
         T(answers_a_retry_alike_and_counts_it_once),
         T(ends_a_connection_that_misuses_counters_or_operations),
         T(lets_slots_connect_by_roster_and_certificate),
+        T(tells_the_owners_of_a_job_when_its_slot_is_fenced),
         T(resumes_its_slot_after_an_outage_of_the_broker),
         T(stops_releases_and_evicts_when_the_owner_revokes),
     };
