@@ -31,9 +31,10 @@
  */
 #include "cloister/kms.h"
 
-#define CLO_STEP_TIMEOUT_MS 60000
-#define CLO_ELEMENT_MAX     4096 /* bytes of an element of all-reduce */
-#define CLO_REDUCER_BUCKETS 1024 /* submitted and not yet reduced */
+#define CLO_STEP_TIMEOUT_MS   60000
+#define CLO_RENEW_INTERVAL_MS (60 * 60 * 1000)
+#define CLO_ELEMENT_MAX       4096 /* bytes of an element of all-reduce */
+#define CLO_REDUCER_BUCKETS   1024 /* submitted and not yet reduced */
 
 typedef struct clo_group clo_group;
 
@@ -77,8 +78,19 @@ clo_status clo_group_all_reduce(clo_group *group, void *data, size_t count, size
                                 clo_reduce_fn reduce);
 clo_status clo_group_broadcast(clo_group *group, uint32_t root, void *data, size_t size);
 clo_status clo_group_barrier(clo_group *group);
-/* Re-attestation and key updates of all connections when due; between steps, on every rank. */
-clo_status clo_group_upkeep(clo_group *group);
+/* Re-attestation and key updates of all connections when due; between steps, on every rank. With
+ * `roster_changed` (as clo_slot_upkeep tells) peers show their evidence again now, and are judged
+ * by the new roster. */
+clo_status clo_group_upkeep(clo_group *group, bool roster_changed);
+
+/* Connections are replaced every CLO_RENEW_INTERVAL_MS. A rank whose group is_old asks the others,
+ * in a collective of its own making, and all enter renew at the same point: rendezvous and gate
+ * anew, beside the old connections, which are closed when the new ring is whole. The ranks must be
+ * the same processes (incarnation and key): CLO_INVALID. A failure breaks the group, within the
+ * deadline of a collective. `options` as for join, with the same rank and world, and with `self`
+ * taken anew, for its newer job certificate; the caller's reducer must have finished. */
+bool clo_group_is_old(const clo_group *group);
+clo_status clo_group_renew(clo_group *group, const clo_group_options *options);
 
 /* Tells the other ranks why this one stops, so that they need not wait for a deadline; the group is
  * broken then. A collective under way in the reducer is ended first. */

@@ -47,9 +47,9 @@ typedef struct {
     clo_status (*finish)(void *state, float *gradients, size_t count);
     /* Sums numbers over ranks (metrics, counters, flags). */
     clo_status (*sum)(void *state, double *values, size_t count);
-    /* Between steps: upkeep of connections. `phase`, the step that follows, is named in failures.
-     */
-    clo_status (*between)(void *state, const char *phase);
+    /* Between steps: upkeep of connections. `phase`, the step that follows, is named in failures;
+     * with `peers_changed` the others are looked at again now. */
+    clo_status (*between)(void *state, const char *phase, bool peers_changed);
     /* Ends what is under way and frees the state. */
     void (*close)(void *state);
 } clo_strategy_ops;
@@ -91,8 +91,16 @@ typedef struct {
     double test_accuracy, test_loss, seconds, samples_per_second;
 } clo_epoch_result;
 
-/* How often ranks ask each other whether one is to stop: each time costs a collective. */
+/* How often ranks ask each other whether one is to stop, or connections are to be replaced: each
+ * time costs a collective. */
 #define CLO_STOP_STRIDE 8
+
+/* What one rank says of replacing the group's connections. */
+typedef enum {
+    CLO_RENEWAL_NONE = 0,
+    CLO_RENEWAL_DUE,  /* this rank's are old */
+    CLO_RENEWAL_HELD, /* this rank could not make new ones now: nobody does */
+} clo_renewal;
 
 typedef struct clo_train_state clo_train_state;
 
@@ -102,8 +110,13 @@ typedef struct {
     /* At the end of an epoch, each checkpoint_steps, and when the run ends early, at rank 0; sets
      * state->previous. May be NULL. */
     clo_status (*checkpoint)(void *arg, clo_train_state *state);
-    /* Between steps, on every rank: upkeep that is not the strategy's. May be NULL. */
-    clo_status (*between)(void *arg);
+    /* Between steps, on every rank: upkeep that is not the strategy's; tells whether who the peers
+     * are has changed. May be NULL. */
+    clo_status (*between)(void *arg, bool *out_peers_changed);
+    /* Where ranks ask each other, on every rank. May be NULL: nothing is ever renewed. */
+    clo_renewal (*renewal)(void *arg);
+    /* On all ranks before the same step, when one said DUE and none HELD. NULL with `renewal`. */
+    clo_status (*renew)(void *arg);
     /* True at any rank: all checkpoint and end with CLO_CANCELED, alone at the next step boundary,
      * with others at the next step that CLO_STOP_STRIDE divides. May be NULL. */
     const volatile bool *stop;

@@ -105,12 +105,12 @@ void clo_group_abort(clo_group *group, clo_status cause)
 /* ---- upkeep */
 
 /* That a neighbour has left in order is no failure before something is expected of it. */
-static clo_status upkeep(clo_group *group)
+static clo_status upkeep(clo_group *group, bool again)
 {
     clo_channel *channels[] = {group->prev, group->next};
     size_t count = group->prev == group->next ? 1 : 2;
     for (size_t i = 0; i < count; i++) {
-        clo_status status = clo_channel_upkeep(channels[i], false);
+        clo_status status = clo_channel_upkeep(channels[i], again);
         if (!clo_ok(status) && status.code != CLO_EOF) {
             return clo_ring_name_failure(group, channels[i], status);
         }
@@ -118,13 +118,13 @@ static clo_status upkeep(clo_group *group)
     return CLO_STATUS_OK;
 }
 
-clo_status clo_group_upkeep(clo_group *group)
+clo_status clo_group_upkeep(clo_group *group, bool roster_changed)
 {
     if (group->world == 1) {
         return CLO_STATUS_OK;
     }
     CLO_TRY(clo_group_begin(group, "upkeep"));
-    return clo_group_end(group, upkeep(group));
+    return clo_group_end(group, upkeep(group, roster_changed));
 }
 
 /* ---- peers */
@@ -184,18 +184,38 @@ static clo_status allocate(const clo_group_options *options, clo_group *group)
     return clo_buf_reserve(&group->in, CLO_LEAD_SIZE + CLO_LEAD_INLINE);
 }
 
-static clo_status join(const clo_group_options *options, clo_group *group)
+clo_status clo_group_new(const clo_group_options *options, clo_group **out_group)
 {
     CLO_TRY(check_options(options));
+    CLO_AUTO_PTR(clo_group) group = clo_alloc(sizeof *group);
+    CLO_CHECK(group != NULL, CLO_NOMEM, "out of memory for a group");
     CLO_TRY(allocate(options, group));
-    return group->world > 1 ? clo_rendezvous(options, group) : CLO_STATUS_OK;
+    *out_group = CLO_TAKE(group);
+    return CLO_STATUS_OK;
+}
+
+static void take_ring(clo_group *group, const clo_group *from)
+{
+    group->next = from->next;
+    group->prev = from->prev;
+    group->next_left = from->next_left;
+    group->peers = from->peers;
+    group->peer_count = from->peer_count;
+    group->joined_ms = from->joined_ms;
+}
+
+void clo_group_trade_rings(clo_group *group, clo_group *other)
+{
+    const clo_group before = *group;
+    take_ring(group, other);
+    take_ring(other, &before);
 }
 
 clo_status clo_group_join(const clo_group_options *options, clo_group **out_group)
 {
-    clo_group *group = clo_alloc(sizeof *group);
-    CLO_CHECK(group != NULL, CLO_NOMEM, "out of memory for a group");
-    clo_status status = join(options, group);
+    clo_group *group = NULL;
+    CLO_TRY(clo_group_new(options, &group));
+    clo_status status = group->world > 1 ? clo_rendezvous(options, group) : CLO_STATUS_OK;
     if (!clo_ok(status)) {
         clo_saved_status cause;
         clo_status_save(status, &cause);

@@ -7,6 +7,7 @@
  *
  *     group.c         life: leave, phase, upkeep; begin and end of a collective; abort
  *        |-- rendezvous*.c  from nothing to two channels
+ *        |-- renewal.c      from two channels to two others
  *        |-- ring.c         one step of a collective, and telling the others of a failure
  *     collectives.c   all-reduce, broadcast, barrier out of steps
  *     reducer.c       the same from a thread of its own
@@ -42,6 +43,7 @@ struct clo_group {
     bool next_left; /* it closed in order: only sending to it is a failure now */
     clo_verified_peer *peers;
     size_t peer_count;
+    int64_t joined_ms; /* when the present channels were made */
 
     uint64_t sequence; /* of the present or last collective */
     const char *doing; /* for failures: a constant */
@@ -69,6 +71,11 @@ clo_status clo_group_end(clo_group *group, clo_status status);
 /* The cause when somebody called clo_group_abort. */
 clo_status clo_group_check_stop(clo_group *group);
 
+/* Checks options and takes memory; the group has no channels yet. Nothing is kept on failure. */
+clo_status clo_group_new(const clo_group_options *options, clo_group **out_group);
+/* Channels, peers and their age change places; both groups are of the same rank and world. */
+void clo_group_trade_rings(clo_group *group, clo_group *other);
+
 /* Enters a peer into the list; a copy of what is known of it now is made. */
 clo_status clo_group_add_peer(clo_group *group, const clo_channel *channel);
 /* Closes a channel of the group; its peer stays on the list. NULL is fine. */
@@ -91,6 +98,9 @@ clo_status clo_ring_pass(clo_group *group, const clo_comm_lead *lead, const clo_
 /* After a failure: tells the others and waits a moment for a better reason than ours. Returns what
  * is to be this group's cause. */
 clo_status clo_ring_settle(clo_group *group, clo_status status);
+/* Between collectives, when nothing but an abort is expected: whatever else lies on either channel,
+ * its end too, is a failure. */
+clo_status clo_ring_look(clo_group *group);
 /* Tells both neighbours, as far as they take it at once. */
 void clo_ring_tell(clo_group *group, const clo_comm_abort *abort);
 /* Names rank, address, collective and phase. */
@@ -103,7 +113,7 @@ clo_status clo_collective_barrier(clo_group *group, clo_deadline deadline);
 
 /* ---- rendezvous.c */
 
-/* Fills channels and peers of a group of two or more. */
+/* Fills channels and peers of a group of two or more, and meets the others in a barrier. */
 clo_status clo_rendezvous(const clo_group_options *options, clo_group *group);
 
 #endif

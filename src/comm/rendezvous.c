@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum {
-    REFRESH_MS = 1000,      /* between two calls of options->refresh while we wait */
+    REFRESH_MS = 250,       /* between two calls of options->refresh while we wait */
     RETRY_MS = 50,          /* rank 0 does not listen yet */
     RETRY_REFUSED_MS = 500, /* it does, and refuses us */
     RING_MS = 30 * 1000     /* from the table to the ring: all are known to run */
@@ -266,11 +266,19 @@ static clo_status attend(const clo_group_options *options, clo_group *group, clo
     return clo_status_restore(&cause);
 }
 
+clo_status clo_rendezvous_connect(const clo_group_options *options, clo_group *group,
+                                  clo_deadline deadline)
+{
+    CLO_TRY(group->rank == 0 ? clo_rendezvous_lead(options, group, deadline)
+                             : attend(options, group, deadline));
+    group->joined_ms = clo_clock_ms();
+    return CLO_STATUS_OK;
+}
+
 clo_status clo_rendezvous(const clo_group_options *options, clo_group *group)
 {
     clo_deadline deadline = clo_deadline_in(options->connect_timeout_ms);
-    CLO_TRY(group->rank == 0 ? clo_rendezvous_lead(options, group, deadline)
-                             : attend(options, group, deadline));
+    CLO_TRY(clo_rendezvous_connect(options, group, deadline));
     CLO_TRY(clo_group_begin(group, "joining"));
     deadline = clo_deadline_sooner(deadline, clo_deadline_in(RING_MS));
     return clo_group_end(group, clo_collective_barrier(group, deadline));

@@ -22,6 +22,10 @@
 
 #define CLO_RENDEZVOUS_MAX (64 * 1024) /* bytes of a message */
 
+/* All of it but the barrier. */
+clo_status clo_rendezvous_connect(const clo_group_options *options, clo_group *group,
+                                  clo_deadline deadline);
+
 /* The next peer that passes the gate; others are logged, and options->refresh is called while we
  * wait. CLO_TIMEOUT. */
 clo_status clo_rendezvous_accept(clo_listener *listener, const clo_group_options *options,

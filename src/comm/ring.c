@@ -128,6 +128,21 @@ static clo_status look_at_next(clo_group *group, clo_deadline deadline)
                           : clo_ring_name_failure(group, group->next, status);
 }
 
+static clo_status look_at(clo_group *group, clo_channel *channel)
+{
+    if (!clo_channel_has_input(channel)) {
+        return CLO_STATUS_OK;
+    }
+    CLO_TRY(receive(group, channel, clo_deadline_in(TELL_MS)));
+    return take_abort(group, channel);
+}
+
+clo_status clo_ring_look(clo_group *group)
+{
+    CLO_TRY(look_at(group, group->prev));
+    return group->next == group->prev ? CLO_STATUS_OK : look_at(group, group->next);
+}
+
 /* ---- waiting */
 
 static struct pollfd poll_of(const clo_channel *channel)

@@ -54,11 +54,11 @@ static clo_status ring_sum(void *state, double *values, size_t count)
     return clo_group_all_reduce(((ring *)state)->group, values, count, sizeof *values, add_doubles);
 }
 
-static clo_status ring_between(void *state, const char *phase)
+static clo_status ring_between(void *state, const char *phase, bool peers_changed)
 {
     ring *self = state;
     clo_group_set_phase(self->group, phase);
-    return clo_group_upkeep(self->group);
+    return clo_group_upkeep(self->group, peers_changed);
 }
 
 static void ring_close(void *state)

@@ -16,7 +16,10 @@
 #include "job_record.h"
 #include "loop.h"
 
-enum { BROKER_TIMEOUT_MS = 10 * 1000 };
+enum {
+    BROKER_TIMEOUT_MS = 10 * 1000,
+    RENEW_MARGIN_S = 120 /* what new connections stand on holds so long at least: they take less */
+};
 
 static const char MODEL[] = "model"; /* as policies name this output */
 
@@ -94,12 +97,64 @@ static clo_status check_roster(const job *self)
     return CLO_STATUS_OK;
 }
 
-static clo_status on_between(void *arg)
+static clo_status on_between(void *arg, bool *out_peers_changed)
 {
     job *self = arg;
     bool changed = false;
     CLO_TRY(clo_slot_upkeep(self->options->session, clo_deadline_in(BROKER_TIMEOUT_MS), &changed));
+    *out_peers_changed = changed;
     return changed ? check_roster(self) : CLO_STATUS_OK;
+}
+
+/* New connections need a roster that is believed and a certificate that is valid, at both ends.
+ * While the key broker is away the old connections go on, as far as the manifest's grace lets them.
+ */
+static bool can_connect(const clo_slot_session *session)
+{
+    int64_t by_then = clo_clock_utc() + RENEW_MARGIN_S;
+    return by_then <= clo_slot_roster(session)->issued + CLO_ROSTER_LIFETIME_S &&
+           by_then <= clo_cert_not_after(clo_slot_cert(session));
+}
+
+static clo_renewal on_renewal(void *arg)
+{
+    job *self = arg;
+    if (!can_connect(self->options->session)) {
+        return CLO_RENEWAL_HELD;
+    }
+    return clo_group_is_old(self->group) ? CLO_RENEWAL_DUE : CLO_RENEWAL_NONE;
+}
+
+/* While ranks are awaited one of them may be started anew: its row changes, our lease goes on. */
+static clo_status keep_roster(void *arg)
+{
+    bool changed;
+    return clo_slot_upkeep(arg, clo_deadline_in(BROKER_TIMEOUT_MS), &changed);
+}
+
+/* With the session's newest job certificate. */
+static clo_group_options group_options(const job *self)
+{
+    const clo_train_job_options *options = self->options;
+    return (clo_group_options){.self = clo_slot_self(options->session),
+                               .rules = clo_slot_peer_rules(options->session),
+                               .rank = self->rank,
+                               .world = options->manifest->world_size,
+                               .master_address = options->master_address,
+                               .local_interface = options->local_interface,
+                               .connect_timeout_ms = options->connect_timeout_ms,
+                               .refresh = keep_roster,
+                               .refresh_arg = options->session};
+}
+
+/* The roster may have moved on while the others were awaited. */
+static clo_status on_renew(void *arg)
+{
+    job *self = arg;
+    clo_group_options options = group_options(self);
+    CLO_TRY_CTX(clo_group_renew(self->group, &options), "replacing the connections of rank %u",
+                self->rank);
+    return check_roster(self);
 }
 
 static void set_hooks(job *self)
@@ -111,6 +166,8 @@ static void set_hooks(job *self)
                                     .epoch_end = on_epoch_end,
                                     .checkpoint = on_checkpoint,
                                     .between = on_between,
+                                    .renewal = on_renewal,
+                                    .renew = on_renew,
                                     .stop = self->user.stop,
                                     .arg = self};
 }
@@ -172,28 +229,12 @@ static void note_incarnations(job *self)
     }
 }
 
-/* While ranks are awaited one of them may be started anew: its row changes, our lease goes on. */
-static clo_status keep_roster(void *arg)
-{
-    bool changed;
-    return clo_slot_upkeep(arg, clo_deadline_in(BROKER_TIMEOUT_MS), &changed);
-}
-
 static clo_status join(job *self)
 {
-    const clo_train_job_options *options = self->options;
-    clo_group_options group = {.self = clo_slot_self(options->session),
-                               .rules = clo_slot_peer_rules(options->session),
-                               .rank = self->rank,
-                               .world = options->manifest->world_size,
-                               .master_address = options->master_address,
-                               .local_interface = options->local_interface,
-                               .connect_timeout_ms = options->connect_timeout_ms,
-                               .refresh = keep_roster,
-                               .refresh_arg = options->session};
-    CLO_TRY_CTX(clo_group_join(&group, &self->group), "joining the group as rank %u", self->rank);
+    clo_group_options options = group_options(self);
+    CLO_TRY_CTX(clo_group_join(&options, &self->group), "joining the group as rank %u", self->rank);
     note_incarnations(self);
-    if (group.world == 1) {
+    if (options.world == 1) {
         self->strategy = clo_strategy_solo();
         return CLO_STATUS_OK;
     }

@@ -244,7 +244,7 @@ clo_status clo_train_loop_restore(clo_train_loop *loop, clo_span bytes, const ui
     return CLO_STATUS_OK;
 }
 
-/* ---------------------------------------------------------------- saving and stopping --------- */
+/* ---------------------------------------------------------------- saving ---------------------- */
 
 /* Generations are counted on every rank, so that any of them can be resumed as rank 0. */
 static clo_status save(clo_train_loop *loop)
@@ -276,21 +276,6 @@ static void save_after(clo_train_loop *loop, clo_status failure)
         clo_status_text(status, text, sizeof text);
         clo_log(CLO_LOG_WARN, "train", "%s", text);
     }
-}
-
-static clo_status check_stop(clo_train_loop *loop)
-{
-    bool alone = loop->options.strategy->world == 1;
-    if (!alone && loop->state.step % CLO_STOP_STRIDE != 0) {
-        return CLO_STATUS_OK;
-    }
-    char names[128];
-    uint32_t count = 0;
-    bool mine = loop->hooks.stop != NULL && *loop->hooks.stop;
-    CLO_TRY(clo_loop_agree(loop, mine, names, sizeof names, &count));
-    CLO_CHECK(count == 0, CLO_CANCELED, "stopped after step %llu, as %s was told",
-              (unsigned long long)loop->state.step, names);
-    return CLO_STATUS_OK;
 }
 
 /* ---------------------------------------------------------------- running --------------------- */
@@ -325,19 +310,6 @@ static void tell_progress(clo_train_loop *loop)
     loop->hooks.progress(loop->hooks.arg, &progress);
 }
 
-static clo_status before_step(clo_train_loop *loop)
-{
-    const clo_strategy *strategy = loop->options.strategy;
-    char phase[64];
-    snprintf(phase, sizeof phase, "epoch %llu step %llu", (unsigned long long)loop->state.epoch,
-             (unsigned long long)loop->state.step);
-    CLO_TRY(strategy->ops->between(strategy->state, phase));
-    if (loop->hooks.between != NULL) {
-        CLO_TRY(loop->hooks.between(loop->hooks.arg));
-    }
-    return check_stop(loop);
-}
-
 static void note_time(clo_train_loop *loop, int64_t started_ns)
 {
     double seconds = (double)(clo_clock_ns() - started_ns + 1) * 1e-9;
@@ -350,7 +322,7 @@ static clo_status next_step(clo_train_loop *loop, clo_loader *loader)
     uint64_t every = loop->options.settings->checkpoint_steps;
     int64_t started = clo_clock_ns();
     clo_batch batch;
-    CLO_TRY(before_step(loop));
+    CLO_TRY(clo_loop_boundary(loop));
     CLO_TRY(clo_loader_next(loader, &batch));
     CLO_TRY(clo_loop_step(loop, &batch));
     note_time(loop, started);

@@ -3,13 +3,14 @@
 #define CLOISTER_TRAIN_LOOP_H
 
 /*
- * Inside of the loop, shared by its three files:
+ * Inside of the loop, shared by its four files:
  *
- *     loop.c        makes it, runs epochs, decides when to save and when to stop
- *     loop_step.c   one step: forward and backward, agreement on the gradient, SGD, checks
- *     loop_eval.c   accuracy and loss over a dataset
+ *     loop.c           makes it, runs epochs, decides when to save
+ *     loop_boundary.c  between two steps: upkeep, stop, renewal of connections
+ *     loop_step.c      one step: forward and backward, agreement on the gradient, SGD, checks
+ *     loop_eval.c      accuracy and loss over a dataset
  *
- * Invariant: everything a rank decides from what only it knows goes through clo_loop_agree, so that
+ * Invariant: everything a rank decides from what only it knows goes through clo_loop_ask, so that
  * all ranks decide the same at the same step.
  *
  * Ownership: the loop owns graph, store, programs and results; it borrows the rest of its options.
@@ -35,10 +36,20 @@ struct clo_train_loop {
     double trained_samples;
 };
 
-/* Calls the strategy: every rank learns which ranks say `mine`. Writes "rank 2" or "ranks 0, 2"
+/* Calls the strategy: every rank learns what each says, a few bits (below 2^32); out_said has an
+ * entry a rank. A collective. */
+clo_status clo_loop_ask(clo_train_loop *loop, uint32_t mine, uint32_t out_said[CLO_WORLD_MAX]);
+/* How many ranks said one of `bits`; writes "rank 2" or "ranks 0, 2" into `out_names` (may be
+ * NULL). */
+uint32_t clo_loop_name_ranks(const clo_train_loop *loop, const uint32_t *said, uint32_t bits,
+                             char *out_names, size_t size);
+/* Both for a yes or no: every rank learns which ranks say `mine`. Writes "rank 2" or "ranks 0, 2"
  * into `out_names` (may be NULL) and the number of them. A collective. */
 clo_status clo_loop_agree(clo_train_loop *loop, bool mine, char *out_names, size_t size,
                           uint32_t *out_count);
+
+/* Before each step. CLO_CANCELED on all ranks when one was told to stop. */
+clo_status clo_loop_boundary(clo_train_loop *loop);
 
 /* One step over a batch; the state is changed only when all of it succeeded. */
 clo_status clo_loop_step(clo_train_loop *loop, const clo_batch *batch);

@@ -21,34 +21,51 @@ void clo_loop_feed(const clo_step_program *program, const clo_batch *batch)
     memcpy(program->labels.data, batch->labels, batch->count * sizeof(int32_t));
 }
 
-static void write_names(const double *flags, uint32_t world, uint32_t count, char *out_names,
-                        size_t size)
+clo_status clo_loop_ask(clo_train_loop *loop, uint32_t mine, uint32_t out_said[CLO_WORLD_MAX])
 {
-    size_t at = (size_t)snprintf(out_names, size, count == 1 ? "rank" : "ranks");
+    const clo_strategy *strategy = loop->options.strategy;
+    double said[CLO_WORLD_MAX] = {0};
+    said[strategy->rank] = (double)mine;
+    CLO_TRY(strategy->ops->sum(strategy->state, said, strategy->world));
+    for (uint32_t rank = 0; rank < strategy->world; rank++) {
+        out_said[rank] = (uint32_t)said[rank];
+    }
+    return CLO_STATUS_OK;
+}
+
+static void write_names(const uint32_t *said, uint32_t world, uint32_t bits, const char *noun,
+                        char *out_names, size_t size)
+{
+    size_t at = (size_t)snprintf(out_names, size, "%s", noun);
     const char *between = " ";
     for (uint32_t rank = 0; rank < world && at < size; rank++) {
-        if (flags[rank] > 0.0) {
+        if ((said[rank] & bits) != 0) {
             at += (size_t)snprintf(out_names + at, size - at, "%s%u", between, rank);
             between = ", ";
         }
     }
 }
 
+uint32_t clo_loop_name_ranks(const clo_train_loop *loop, const uint32_t *said, uint32_t bits,
+                             char *out_names, size_t size)
+{
+    uint32_t world = loop->options.strategy->world;
+    uint32_t count = 0;
+    for (uint32_t rank = 0; rank < world; rank++) {
+        count += (said[rank] & bits) != 0 ? 1 : 0;
+    }
+    if (out_names != NULL) {
+        write_names(said, world, bits, count == 1 ? "rank" : "ranks", out_names, size);
+    }
+    return count;
+}
+
 clo_status clo_loop_agree(clo_train_loop *loop, bool mine, char *out_names, size_t size,
                           uint32_t *out_count)
 {
-    const clo_strategy *strategy = loop->options.strategy;
-    double flags[CLO_WORLD_MAX] = {0};
-    flags[strategy->rank] = mine ? 1.0 : 0.0;
-    CLO_TRY(strategy->ops->sum(strategy->state, flags, strategy->world));
-    uint32_t count = 0;
-    for (uint32_t rank = 0; rank < strategy->world; rank++) {
-        count += flags[rank] > 0.0 ? 1 : 0;
-    }
-    if (out_names != NULL) {
-        write_names(flags, strategy->world, count, out_names, size);
-    }
-    *out_count = count;
+    uint32_t said[CLO_WORLD_MAX];
+    CLO_TRY(clo_loop_ask(loop, mine ? 1 : 0, said));
+    *out_count = clo_loop_name_ranks(loop, said, 1, out_names, size);
     return CLO_STATUS_OK;
 }
 

@@ -28,10 +28,11 @@ static clo_status solo_sum(void *state, double *values, size_t count)
     return CLO_STATUS_OK;
 }
 
-static clo_status solo_between(void *state, const char *phase)
+static clo_status solo_between(void *state, const char *phase, bool peers_changed)
 {
     (void)state;
     (void)phase;
+    (void)peers_changed;
     return CLO_STATUS_OK;
 }
 

@@ -275,7 +275,7 @@ static clo_status reduce_everything(rig_member *member, clo_group *group)
 {
     CLO_TRY(reduce_borders(member, group));
     CLO_TRY(broadcast_all(member, group));
-    return clo_group_upkeep(group);
+    return clo_group_upkeep(group, true);
 }
 
 static void processes_do_the_same_as_threads(void)
@@ -300,7 +300,7 @@ static void a_world_of_one_needs_nobody(void)
     T_OK(clo_group_all_reduce(group, &value, 1, sizeof value, rig_add_floats));
     T_OK(clo_group_broadcast(group, 0, &value, sizeof value));
     T_OK(clo_group_barrier(group));
-    T_OK(clo_group_upkeep(group));
+    T_OK(clo_group_upkeep(group, true));
     T_NEAR(value, 2.5, 0);
     T_INT(clo_group_world(group), 1);
     T_INT(clo_group_rank(group), 0);

@@ -30,11 +30,11 @@ static clo_status work(rig_member *member, clo_group *group)
 {
     uint64_t value = 1;
     CLO_AUTO_PTR(clo_reducer) reducer = NULL;
-    (void)member;
     CLO_TRY(clo_reducer_new(group, rig_add_u64, sizeof value, &reducer));
     clo_reducer_submit(reducer, &value, 1);
     CLO_TRY(clo_reducer_finish(reducer));
-    CLO_TRY(clo_group_upkeep(group));
+    CLO_TRY(clo_group_upkeep(group, true));
+    CLO_TRY(clo_group_renew(group, &member->options));
     return clo_group_barrier(group);
 }
 

@@ -42,8 +42,9 @@ static clo_status on_checkpoint(void *arg, clo_train_state *state)
     return CLO_STATUS_OK;
 }
 
-static clo_status on_between(void *arg)
+static clo_status on_between(void *arg, bool *out_peers_changed)
 {
+    (void)out_peers_changed;
     rank_case *c = arg;
     clo_train_state *state = clo_train_loop_state(c->loop);
     float *values = clo_store_values(state->store);

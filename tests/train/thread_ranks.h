@@ -107,10 +107,11 @@ static clo_status threads_sum(void *state, double *values, size_t count)
     return meet(state, values, count, add_up);
 }
 
-static clo_status threads_between(void *state, const char *phase)
+static clo_status threads_between(void *state, const char *phase, bool peers_changed)
 {
     (void)state;
     (void)phase;
+    (void)peers_changed;
     return CLO_STATUS_OK;
 }
 
