@@ -154,6 +154,14 @@ static void warn_of_expiry(clo_channel *channel)
             channel->peer.address.text, end);
 }
 
+/* It cannot be earlier than a vendor signed what we believe. The one place of it, since every
+ * process believes evidence here; never beyond now, so that nobody's evidence moves the clock. */
+static void keep_floor(const clo_claims *claims)
+{
+    int64_t now = clo_clock_utc();
+    clo_clock_raise_floor(claims->earliest_issue < now ? claims->earliest_issue : now);
+}
+
 clo_status clo_judge_decide(clo_channel *channel, uint32_t round, clo_span payload)
 {
     uint32_t found;
@@ -178,6 +186,7 @@ clo_status clo_judge_decide(clo_channel *channel, uint32_t round, clo_span paylo
     clo_buf_release(&channel->quote);
     channel->quote = CLO_BUF_LIMIT(CLO_EVIDENCE_MAX);
     CLO_TRY(clo_judge_admit(channel));
+    keep_floor(claims);
     warn_of_expiry(channel);
     return CLO_STATUS_OK;
 }
