@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cloister kms init | owner | serve | trust | key | revoke | audit: the key broker, from both
- * sides.
+ * cloister kms init | owner | serve | trust | key | revoke | audit | audit-store: the key broker,
+ * from both sides.
  */
+#include "cloister/broker.h"
 #include "commands.h"
 
 #include <stdio.h>
@@ -246,6 +247,15 @@ clo_status cmd_kms_revoke(const cli_command *command, const void *settings,
     return CLO_STATUS_OK;
 }
 
+static clo_status show_log(const clo_buf *lines, const uint8_t head[32])
+{
+    char hex[65];
+    CLO_TRY(cli_write_file(NULL, clo_buf_span(lines)));
+    clo_hex_encode(CLO_SPAN(head, 32), hex);
+    printf("{\"head\":\"%s\"}\n", hex);
+    return CLO_STATUS_OK;
+}
+
 const cli_option cmd_kms_audit_options[] = {
     CLI_OWNER_OPTIONS(cmd_owner_settings, owner),
     {"first", CLI_NUMBER, offsetof(cmd_owner_settings, first), "N", "first entry (0)"},
@@ -258,13 +268,23 @@ clo_status cmd_kms_audit(const cli_command *command, const void *settings,
     CLO_AUTO(cli_owner) owner = CLI_OWNER_INIT;
     CLO_AUTO(clo_buf) lines = CLO_BUF_INIT;
     uint8_t head[32];
-    char hex[65];
     (void)command;
     (void)arguments;
     CLO_TRY(cli_owner_connect(&s->owner, &owner));
     CLO_TRY(clo_owner_audit(owner.session, s->first, cli_owner_deadline(), &lines, head));
-    CLO_TRY(cli_write_file(NULL, clo_buf_span(&lines)));
-    clo_hex_encode(CLO_SPAN_OF(head), hex);
-    printf("{\"head\":\"%s\"}\n", hex);
-    return CLO_STATUS_OK;
+    return show_log(&lines, head);
+}
+
+const cli_option cmd_kms_audit_store_options[] = {CLI_OPTIONS_END};
+
+/* Reads the log where it lies, which takes no key: hashes alone make its chain. */
+clo_status cmd_kms_audit_store(const cli_command *command, const void *settings,
+                               const cli_arguments *arguments)
+{
+    CLO_AUTO(clo_buf) lines = CLO_BUF_INIT;
+    uint8_t head[32];
+    (void)command;
+    (void)settings;
+    CLO_TRY(clo_broker_audit(arguments->positional.item[0], &lines, head));
+    return show_log(&lines, head);
 }

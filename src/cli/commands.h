@@ -75,6 +75,7 @@ typedef struct {
 CMD_DECLARE(kms_key);
 CMD_DECLARE(kms_revoke);
 CMD_DECLARE(kms_audit);
+CMD_DECLARE(kms_audit_store);
 
 typedef struct {
     cli_owner_options owner;

@@ -42,6 +42,8 @@ static const cli_command COMMANDS[] = {
         1, cmd_policy_settings, NULL),
     ROW("kms audit", "--owner KEY", "what the broker did with this owner's keys", kms_audit, 0, 0,
         cmd_owner_settings, NULL),
+    ROW("kms audit-store", "FOLDER", "check the chain of a broker's whole audit log",
+        kms_audit_store, 1, 1, cmd_owner_settings, NULL),
 
     ROW("seal", "NAME=FILE... --owner KEY --policy FILE --index FILE",
         "seal files under a data key, and sign their index", seal, 1, CLI_LIST_MAX,

@@ -125,5 +125,14 @@ check "a revoked key is released no more" 0 'revoked' cloister kms revoke "$key"
 check "to nobody" 3 'not accepted|KEY_REVOKED' try job.dsse --dry-run
 check "the broker's log says why" 0 'KEY_REVOKED|no owner has stored a policy' cat broker.log
 check "the audit log tells it" 0 '"kind":"refused"' cloister kms audit "${acting[@]}"
+check "the whole log is checked where it lies" 0 '"kind":"gate".*is pinned' \
+    cloister kms audit-store broker
+check "with the head that owners are shown" 0 '^$' bash -c \
+    'test "$(cloister kms audit-store broker | tail -n 1)" = \
+         "$(cloister kms audit --owner owner.key --broker '"$owners"' | tail -n 1)"'
+cp -r broker touched
+sed -i 's/"kind":"revoke"/"kind":"Revoke"/' touched/broker.db
+check "an entry that was changed is named" 4 'breaks at entry [0-9]+: its hash' \
+    cloister kms audit-store touched
 check "and ends with its head" 0 '\{"head":"[0-9a-f]{64}"\}$' cloister kms audit "${acting[@]}"
 plan
