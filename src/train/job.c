@@ -29,7 +29,7 @@ typedef struct {
     clo_train_hooks user;  /* the caller's; all NULL when there are none */
     clo_train_hooks hooks; /* ours, around them */
     uint32_t rank;
-    uint64_t incarnations[CLO_WORLD_MAX]; /* of the slots, when the group was joined */
+    uint64_t incarnations[CLO_WORLD_MAX]; /* of the processes that joined, by slot */
     clo_dataset *train, *test;
     clo_key *recipients[CLO_OUTPUT_RECIPIENT_MAX];
     size_t recipient_count;
@@ -219,7 +219,10 @@ static clo_status prepare(job *self)
     return self->rank == 0 ? prepare_rank_0(self) : CLO_STATUS_OK;
 }
 
-static void note_incarnations(job *self)
+/* Who is in the group: our peers by what they showed in the gate, others by the roster. Then both
+ * must agree for all: a rank that was replaced after its gate is seen by rank 0 and its neighbours.
+ */
+static clo_status note_incarnations(job *self)
 {
     const clo_roster *roster = clo_slot_roster(self->options->session);
     clo_role role = clo_slot_row(self->options->session)->role;
@@ -227,13 +230,18 @@ static void note_incarnations(job *self)
         const clo_roster_row *row = clo_roster_find(roster, role, slot);
         self->incarnations[slot] = row != NULL ? row->incarnation : 0;
     }
+    for (size_t i = 0; i < clo_group_peer_count(self->group); i++) {
+        const clo_hello *hello = &clo_group_peer(self->group, i)->hello;
+        self->incarnations[hello->slot] = hello->incarnation; /* a rank's: rendezvous checks it */
+    }
+    return check_roster(self);
 }
 
 static clo_status join(job *self)
 {
     clo_group_options options = group_options(self);
     CLO_TRY_CTX(clo_group_join(&options, &self->group), "joining the group as rank %u", self->rank);
-    note_incarnations(self);
+    CLO_TRY(note_incarnations(self));
     if (options.world == 1) {
         self->strategy = clo_strategy_solo();
         return CLO_STATUS_OK;

@@ -5,7 +5,8 @@
 /*
  * A slot's session without a broker: the functions of kms.h that the job uses, defined by the test
  * program and therefore taken before the library's. It releases file keys of one data key and one
- * job key, as the broker would, and can be away; the rest is a job of one rank.
+ * job key, as the broker would, and can be away; the rest is a job of one rank, or of several when
+ * a test fills in roster, self and rules.
  */
 #include "test.h"
 
@@ -21,7 +22,12 @@ struct clo_slot_session {
     clo_key *key, *ca_key;
     clo_cert *cert, *ca;
     clo_key *recipient; /* of outputs; NULL: the policies name none */
+    uint32_t rank;      /* row of the roster */
     clo_roster roster;
+    clo_channel_self self; /* with `cert` when it is asked for */
+    clo_channel_rules rules;
+    void (*on_upkeep)(clo_slot_session *session, void *arg); /* may be NULL */
+    void *arg;
     clo_peer broker;
     size_t upkeeps;
     size_t retake_at; /* the upkeep at which slot 0 gets a new incarnation; 0: never */
@@ -54,7 +60,7 @@ void clo_slot_job_key_id(const clo_slot_session *session, uint8_t out_key_id[16]
 
 const clo_roster_row *clo_slot_row(const clo_slot_session *session)
 {
-    return &session->roster.rows[0];
+    return &session->roster.rows[session->rank];
 }
 
 const clo_roster *clo_slot_roster(const clo_slot_session *session)
@@ -85,12 +91,16 @@ const clo_peer *clo_slot_broker(const clo_slot_session *session)
 /* A group of one connects to nobody. */
 clo_channel_self clo_slot_self(clo_slot_session *session)
 {
-    return (clo_channel_self){.role = CLO_ROLE_TRAINER, .key = session->key};
+    clo_channel_self self = session->self;
+    self.role = CLO_ROLE_TRAINER;
+    self.key = session->key;
+    self.cert = session->cert;
+    return self;
 }
 
 clo_channel_rules clo_slot_peer_rules(clo_slot_session *session)
 {
-    return (clo_channel_rules){.peer_class = CLO_PEER_ATTESTED, .arg = session};
+    return session->rules;
 }
 
 clo_status clo_slot_wait_roster(clo_slot_session *session, clo_deadline deadline)
@@ -107,6 +117,9 @@ clo_status clo_slot_upkeep(clo_slot_session *session, clo_deadline deadline, boo
     CLO_CHECK(session->upkeeps != session->fail_at, CLO_TIMEOUT, "roster and grace have ended");
     *out_changed = session->upkeeps == session->retake_at;
     session->roster.rows[0].incarnation += *out_changed ? 1 : 0;
+    if (session->on_upkeep != NULL) {
+        session->on_upkeep(session, session->arg);
+    }
     return CLO_STATUS_OK;
 }
 
