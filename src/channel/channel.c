@@ -205,11 +205,18 @@ clo_status clo_channel_open(clo_tls_side side, int fd, const clo_address *peer,
                             const clo_channel_self *self, const clo_channel_rules *rules,
                             clo_deadline deadline, clo_channel **out_channel)
 {
-    CLO_AUTO_PTR(clo_channel) channel = NULL;
+    clo_channel *channel = NULL;
     CLO_TRY(clo_channel_begin(side, fd, peer, self, rules, &channel));
-    CLO_TRY(wait_and_step(channel, deadline));
-    *out_channel = CLO_TAKE(channel);
-    return CLO_STATUS_OK;
+    clo_status status = wait_and_step(channel, deadline);
+    if (clo_ok(status)) {
+        *out_channel = channel;
+        return status;
+    }
+    /* A peer that is gone lets close_notify fail, which begins a chain of its own. */
+    clo_saved_status cause;
+    clo_status_save(status, &cause);
+    clo_channel_close(channel);
+    return clo_status_restore(&cause);
 }
 
 clo_status clo_channel_connect(const char *address, const char *local_interface,
