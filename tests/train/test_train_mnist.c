@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The seeds' CNN on Fashion-MNIST: three ranks with batches of 64, over attested channels, against
- * one process with 192. They must agree: the first 100 losses within 1e-4 and the accuracy after
- * them within a point.
+ * one process with 192, for one epoch. They must agree: the first 100 losses within 1e-4, and the
+ * accuracy at the end within a point.
  */
 #include "test.h"
 
@@ -13,7 +13,14 @@
 
 #define FOLDER "/usr/share/datasets/fashion-mnist/"
 
-enum { WORLD = 3, STEPS = 100, TEST_SAMPLES = 2000, PIXELS = 784, FILE_LIMIT = 64 << 20 };
+enum {
+    WORLD = 3,
+    STEPS = 313, /* 60000 samples in batches of 192 */
+    CLOSE_STEPS = 100,
+    TEST_SAMPLES = 2000,
+    PIXELS = 784,
+    FILE_LIMIT = 64 << 20
+};
 
 static clo_dataset *train_set;
 static clo_dataset *test_set;
@@ -108,7 +115,7 @@ static run_case make_case(uint64_t batch_size)
     return c;
 }
 
-static void three_ranks_equal_one_process_for_100_steps(void)
+static void three_ranks_equal_one_process_for_an_epoch(void)
 {
     if (!have_data()) {
         T_SKIP("needs the package dataset-fashion-mnist");
@@ -130,17 +137,17 @@ static void three_ranks_equal_one_process_for_100_steps(void)
         T_INT(ranks[i].steps, STEPS);
         T_CHECK(ranks[i].identical);
     }
-    for (int i = 0; i < STEPS; i++) {
+    for (int i = 0; i < CLOSE_STEPS; i++) {
         double mean = (ranks[0].losses[i] + ranks[1].losses[i] + ranks[2].losses[i]) / WORLD;
         T_NEAR(mean, one.losses[i], 1e-4);
     }
     T_NEAR(ranks[0].accuracy, one.accuracy, 0.01);
-    T_CHECK(one.losses[STEPS - 1] < one.losses[0] - 0.1);
+    T_CHECK(one.accuracy > 0.5 && one.losses[STEPS - 1] < one.losses[0] - 0.5);
 }
 
 int main(int argc, char **argv)
 {
-    static const clo_test tests[] = {T(three_ranks_equal_one_process_for_100_steps)};
+    static const clo_test tests[] = {T(three_ranks_equal_one_process_for_an_epoch)};
     rig_start();
     int code = clo_test_main(argc, argv, tests, sizeof tests / sizeof *tests);
     clo_dataset_free(train_set);
