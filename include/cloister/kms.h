@@ -72,13 +72,21 @@ clo_status clo_broker_trust_write(const char *path, const clo_broker_trust *trus
 
 /* ---------------------------------------------------------------- policy ---------------------- */
 
+/* How often metrics may leave in clear, the strictest first: one that is smaller tells less. */
+typedef enum {
+    CLO_METRICS_NEVER = 0,
+    CLO_METRICS_EPOCH, /* "epoch": accuracy and loss over the test set, at an epoch's end */
+    CLO_METRICS_STEP   /* "step": besides, the loss of single batches */
+} clo_metrics_every;
+
 typedef struct {
     char what[32];            /* "model", "metrics" */
     clo_public_key recipient; /* X25519; unset for metrics */
+    clo_metrics_every every;  /* of metrics, and only of those; at most one output is metrics */
 } clo_policy_output;
 
-/* Every run shows its loss and accuracy, so a policy without "metrics" lets none run; one without a
- * "model" that has a recipient lets none run that saves its model. */
+/* Every run shows its accuracy at each epoch's end, so a policy without "metrics" lets none run;
+ * one without a "model" that has a recipient lets none run that saves its model. */
 
 typedef struct {
     clo_public_key owner; /* must have signed the envelope */
@@ -112,6 +120,8 @@ clo_status clo_policy_open(clo_span envelope, const clo_public_key *owner, clo_p
 /* CLO_POLICY if `newer` is not version + 1 of `older`, does not name its digest, or loosens it in
  * any condition without supersede; the message names the condition. */
 clo_status clo_policy_check_successor(const clo_policy *older, const clo_policy *newer);
+/* CLO_METRICS_NEVER without an output "metrics". */
+clo_metrics_every clo_policy_metrics(const clo_policy *policy);
 
 /* ---------------------------------------------------------------- manifest -------------------- */
 
@@ -306,6 +316,8 @@ const clo_key *clo_slot_key(const clo_slot_session *session);
 const clo_cert *clo_slot_cert(const clo_slot_session *session); /* job leaf */
 const clo_cert *clo_slot_ca(const clo_slot_session *session);
 const clo_peer *clo_slot_broker(const clo_slot_session *session); /* whom we verified */
+/* The strictest of what the policies of the job's data let out, as the broker said at enrolment. */
+clo_metrics_every clo_slot_metrics_every(const clo_slot_session *session);
 
 /* Waits until the roster has all `world_size` rows of our role; keeps it in the session. */
 clo_status clo_slot_wait_roster(clo_slot_session *session, clo_deadline deadline);

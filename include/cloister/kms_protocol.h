@@ -18,8 +18,8 @@
  *     revoke           keyed  key id[16]                   -
  *     audit            keyed  first u64                    next u64 | head[32] | lines var
  *     enrol            slot   slot u32 | SPKI var |        slot u32 | incarnation u64 |
- *                             manifest var                 job key id[16] | leaf var | CA var |
- *                                                          roster var
+ *                             manifest var                 job key id[16] | metrics u8 |
+ *                                                          leaf var | CA var | roster var
  *     roster           slot   -                            roster var
  *     renew            slot   -                            leaf var | roster var
  *     slot-file-keys   slot   list of headers              list of file keys
@@ -27,7 +27,8 @@
  *     leave            slot   -                            -
  *
  * A var is a u32 length and the bytes; a list is a u32 count and so many vars. Certificates are
- * DER.
+ * DER. `metrics` is how often metrics may leave the slot in clear, by all policies of the job's
+ * data: 1 at an epoch's end, 2 at each step.
  *
  * Counters start at 1 and grow by one. The broker answers the counter that follows the last one,
  * and the last one again with the answer it gave (same bytes, nothing counted twice); any other
@@ -119,6 +120,7 @@ typedef struct {
     uint32_t slot;
     uint64_t incarnation;
     uint8_t job_key_id[16];
+    clo_metrics_every metrics;
     clo_span leaf, ca, roster;
 } clo_enrol_answer;
 

@@ -79,7 +79,8 @@ typedef struct {
     uint64_t epoch;            /* from 1 */
     size_t batch, batches;     /* of this rank's epoch */
     uint64_t step;             /* from the start of the job */
-    double loss;               /* of this rank's last batch, as the samples log it */
+    bool loss_told;            /* false where an owner's policy keeps single losses back */
+    double loss;               /* of this rank's last batch, as the samples log it; else 0 */
     double samples_per_second; /* all ranks, over the last seconds */
     double seconds_left;       /* estimate for the whole job; < 0 when not known yet */
 } clo_train_progress;
@@ -209,7 +210,9 @@ typedef struct {
     const char *out_folder; /* checkpoints, metrics, transcript, model */
     int threads;
     int64_t connect_timeout_ms;
-    const clo_train_hooks *hooks; /* progress, epoch_end and stop; the job sets the others */
+    /* progress, epoch_end and stop; the job sets the others. `progress` is told losses only where
+     * the session lets metrics out at each step. */
+    const clo_train_hooks *hooks;
 } clo_train_job_options;
 
 typedef struct {

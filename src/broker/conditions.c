@@ -245,11 +245,11 @@ static bool holds_header_version(const clo_question *q)
 
 /* ---- how much */
 
-static bool lets_out(const clo_policy *policy, const char *what, bool to_recipient)
+static bool lets_model_out(const clo_policy *policy)
 {
     for (uint32_t i = 0; i < policy->output_count; i++) {
         const clo_policy_output *output = &policy->outputs[i];
-        if (strcmp(output->what, what) == 0 && (!to_recipient || output->recipient.size > 0)) {
+        if (strcmp(output->what, "model") == 0 && output->recipient.size > 0) {
             return true;
         }
     }
@@ -258,13 +258,13 @@ static bool lets_out(const clo_policy *policy, const char *what, bool to_recipie
 
 static bool holds_output_model(const clo_question *q)
 {
-    return !q->c->manifest->train.save_model || lets_out(q->policy, "model", true);
+    return !q->c->manifest->train.save_model || lets_model_out(q->policy);
 }
 
-/* Loss and accuracy leave the TEE in clear, in every run. */
+/* Accuracy leaves the TEE in clear, in every run. */
 static bool holds_output_metrics(const clo_question *q)
 {
-    return lets_out(q->policy, "metrics", false);
+    return clo_policy_metrics(q->policy) != CLO_METRICS_NEVER;
 }
 
 static bool within(const clo_question *q, uint64_t wanted, uint64_t allowed)

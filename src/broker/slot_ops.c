@@ -82,6 +82,24 @@ static clo_status decide_all(clo_caller *caller, const clo_manifest *manifest, u
     return CLO_STATUS_OK;
 }
 
+/* The strictest of the newest policies: what one owner keeps back does not leave by another. */
+static clo_status strictest_metrics(clo_caller *caller, const clo_manifest *manifest,
+                                    clo_metrics_every *out_every)
+{
+    CLO_AUTO(clo_arena) arena = CLO_ARENA_INIT;
+    clo_policy *policy = clo_arena_alloc(&arena, sizeof *policy);
+    CLO_CHECK(policy != NULL, CLO_NOMEM, "no memory for a policy");
+    *out_every = manifest->data_count > 0 ? CLO_METRICS_STEP : CLO_METRICS_NEVER;
+    for (uint32_t i = 0; i < manifest->data_count; i++) {
+        clo_key_record key;
+        CLO_TRY(clo_key_record_get(caller->broker->store, manifest->data[i].key_id, &key));
+        CLO_TRY(clo_release_policy(caller->broker, &key, policy));
+        clo_metrics_every every = clo_policy_metrics(policy);
+        *out_every = every < *out_every ? every : *out_every;
+    }
+    return CLO_STATUS_OK;
+}
+
 static clo_status answer_enrolment(clo_caller *caller, const clo_manifest *manifest,
                                    const clo_job_record *job, const clo_slot_record *slot,
                                    clo_buf *out_body)
@@ -98,6 +116,7 @@ static clo_status answer_enrolment(clo_caller *caller, const clo_manifest *manif
         .roster = clo_buf_span(&roster),
     };
     clo_job_key_id(manifest->digest, answer.job_key_id);
+    CLO_TRY(strictest_metrics(caller, manifest, &answer.metrics));
     clo_enrol_answer_write(&answer, out_body);
     return clo_buf_check(out_body);
 }

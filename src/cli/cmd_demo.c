@@ -174,6 +174,7 @@ static clo_status make_policy(demo_state *demo)
                           "--recipient",
                           "owner-receive.pub",
                           "--metrics",
+                          "step",
                           "--max-epochs",
                           "20",
                           "-o",

@@ -22,8 +22,8 @@ const cli_option cmd_policy_make_options[] = {
      "models that may be trained"},
     {"recipient", CLI_LIST, offsetof(cmd_policy_settings, recipients), "PUB",
      "who may receive the model (X25519)"},
-    {"metrics", CLI_FLAG, offsetof(cmd_policy_settings, metrics), NULL,
-     "metrics (loss, accuracy) may leave in clear"},
+    {"metrics", CLI_TEXT, offsetof(cmd_policy_settings, metrics), "EVERY",
+     "metrics may leave in clear; epoch: accuracy and test loss; step: each batch's loss too"},
     {"mode", CLI_TEXT, offsetof(cmd_policy_settings, mode), "MODE",
      "approved: each job needs an approval (default); signer: its signer is enough"},
     {"max-epochs", CLI_NUMBER, offsetof(cmd_policy_settings, max_epochs), "N", "per job (100)"},
@@ -82,6 +82,20 @@ static clo_status fill_lists(const cmd_policy_settings *s, clo_policy *policy)
     return CLO_STATUS_OK;
 }
 
+static clo_status fill_metrics(const char *every, clo_policy *policy)
+{
+    clo_policy_output *output = &policy->outputs[policy->output_count];
+    bool at_steps = every && strcmp(every, "step") == 0;
+    CLO_CHECK(!every || at_steps || strcmp(every, "epoch") == 0, CLO_INVALID,
+              "--metrics is '%s', expected epoch or step", every);
+    if (every) {
+        (void)snprintf(output->what, sizeof output->what, "metrics");
+        output->every = at_steps ? CLO_METRICS_STEP : CLO_METRICS_EPOCH;
+        policy->output_count++;
+    }
+    return CLO_STATUS_OK;
+}
+
 static clo_status fill_outputs(const cmd_policy_settings *s, clo_policy *policy)
 {
     CLO_CHECK(s->recipients.count < 16, CLO_INVALID, "more than 15 recipients");
@@ -90,11 +104,7 @@ static clo_status fill_outputs(const cmd_policy_settings *s, clo_policy *policy)
         (void)snprintf(output->what, sizeof output->what, "model");
         CLO_TRY(cli_read_public(s->recipients.item[i], &output->recipient));
     }
-    if (s->metrics) {
-        clo_policy_output *output = &policy->outputs[policy->output_count++];
-        (void)snprintf(output->what, sizeof output->what, "metrics");
-    }
-    return CLO_STATUS_OK;
+    return fill_metrics(s->metrics, policy);
 }
 
 static clo_status fill_policy(const cmd_policy_settings *s, const cli_owner *owner,

@@ -185,12 +185,12 @@ static void show_step(train_state *state, const clo_json *event, uint32_t rank)
     bool whole = clo_ok(clo_json_u64(event, "epoch", UINT32_MAX, &p->epoch)) &&
                  clo_ok(clo_json_u64(event, "batch", UINT32_MAX, &p->batch)) &&
                  clo_ok(clo_json_u64(event, "batches", UINT32_MAX, &p->batches)) &&
-                 clo_ok(clo_json_double(event, "loss", &p->loss)) &&
                  clo_ok(clo_json_double(event, "samples_per_second", &p->samples_per_second)) &&
                  clo_ok(clo_json_double(event, "seconds_left", &p->seconds_left));
     if (!whole || rank != state->first_rank) {
         return;
     }
+    p->has_loss = clo_ok(clo_json_double(event, "loss", &p->loss));
     if (state->terminal) {
         cli_progress_show(p);
     } else {

@@ -80,10 +80,10 @@ CMD_DECLARE(kms_audit_store);
 typedef struct {
     cli_owner_options owner;
     cli_conditions conditions;
-    const char *data_set, *key, *mode, *output, *replace;
+    const char *data_set, *key, *metrics, *mode, *output, *replace;
     cli_list signers, roles, models, recipients;
     uint64_t max_epochs, max_releases, days;
-    bool metrics, supersede;
+    bool supersede;
 } cmd_policy_settings;
 
 CMD_DECLARE(policy_make);

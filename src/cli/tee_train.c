@@ -65,7 +65,9 @@ static void tell_step(void *arg, const clo_train_progress *progress)
     clo_json_put_u64(w, "batch", progress->batch);
     clo_json_put_u64(w, "batches", progress->batches);
     clo_json_put_u64(w, "step", progress->step);
-    clo_json_put_double(w, "loss", progress->loss);
+    if (progress->loss_told) {
+        clo_json_put_double(w, "loss", progress->loss);
+    }
     clo_json_put_double(w, "samples_per_second", progress->samples_per_second);
     clo_json_put_double(w, "seconds_left", progress->seconds_left);
     cli_event_end(&event);

@@ -46,9 +46,12 @@ void cli_progress_show(const cli_progress *progress)
     if (width >= 90) {
         print_bar(done > 1.0 ? 1.0 : done);
     }
-    (void)fprintf(stderr, " epoch %llu/%llu  loss %.4f  %.0f samples/s",
-                  (unsigned long long)progress->epoch, (unsigned long long)progress->epochs,
-                  progress->loss, progress->samples_per_second);
+    (void)fprintf(stderr, " epoch %llu/%llu", (unsigned long long)progress->epoch,
+                  (unsigned long long)progress->epochs);
+    if (progress->has_loss) {
+        (void)fprintf(stderr, "  loss %.4f", progress->loss);
+    }
+    (void)fprintf(stderr, "  %.0f samples/s", progress->samples_per_second);
     if (progress->seconds_left >= 0.0 && width >= 70) {
         long left = (long)(progress->seconds_left + 0.5);
         (void)fprintf(stderr, "  %ld:%02ld left", left / 60, left % 60);
@@ -80,11 +83,13 @@ static void print_time(void)
 void cli_log_step(const cli_progress *progress)
 {
     print_time();
-    printf("Train Epoch: %llu [%llu/%llu (%.0f%%)]\tloss=%.4f\n",
-           (unsigned long long)progress->epoch, (unsigned long long)progress->batch,
-           (unsigned long long)progress->batches,
-           100.0 * (double)progress->batch / (double)(progress->batches ? progress->batches : 1),
-           progress->loss);
+    printf("Train Epoch: %llu [%llu/%llu (%.0f%%)]", (unsigned long long)progress->epoch,
+           (unsigned long long)progress->batch, (unsigned long long)progress->batches,
+           100.0 * (double)progress->batch / (double)(progress->batches ? progress->batches : 1));
+    if (progress->has_loss) {
+        printf("\tloss=%.4f", progress->loss);
+    }
+    (void)putchar('\n');
     (void)fflush(stdout);
 }
 

@@ -13,6 +13,7 @@ bool cli_is_terminal(int fd);
 typedef struct {
     uint64_t epoch, epochs;
     uint64_t batch, batches;
+    bool has_loss; /* false where the policies let metrics out at epoch ends only */
     double loss, samples_per_second, seconds_left;
 } cli_progress;
 
@@ -23,7 +24,8 @@ void cli_progress_clear(void);
 /* The samples' lines (seed-systems form 2), on standard output:
  *   2026-11-20T09:55:12Z INFO     Train Epoch: 1 [10/313 (3%)]\tloss=2.2931
  *   2026-11-20T09:55:12Z INFO     {metricName: accuracy, metricValue: 0.7712};{metricName: loss,
- * ...} */
+ * ...}
+ * Without a loss the first ends before its tab. */
 void cli_log_step(const cli_progress *progress);
 void cli_log_test(double accuracy, double loss);
 

@@ -176,6 +176,29 @@ static void write_role(const clo_field *field, const void *from, clo_json_writer
     clo_json_put_str(w, name, clo_role_name(*(const clo_role *)from));
 }
 
+/* What has no name here is not written, and not read. */
+static const char *const metrics_names[] = {
+    [CLO_METRICS_NEVER] = "", [CLO_METRICS_EPOCH] = "epoch", [CLO_METRICS_STEP] = "step"};
+
+static clo_status read_metrics(const source *from, void *out)
+{
+    for (unsigned i = CLO_METRICS_EPOCH; i <= CLO_METRICS_STEP; i++) {
+        if (clo_span_equals_str(from->value->string, metrics_names[i])) {
+            *(clo_metrics_every *)out = (clo_metrics_every)i;
+            return CLO_STATUS_OK;
+        }
+    }
+    CLO_FAIL(CLO_FORMAT, "'%s' is neither 'epoch' nor 'step'", from->field->name);
+}
+
+static void write_metrics(const clo_field *field, const void *from, clo_json_writer *w,
+                          const char *name)
+{
+    unsigned every = *(const clo_metrics_every *)from;
+    (void)field;
+    clo_json_put_str(w, name, every <= CLO_METRICS_STEP ? metrics_names[every] : "");
+}
+
 static clo_status read_object(const source *from, void *out)
 {
     CLO_TRY_CTX(clo_fields_read(from->field->fields, from->value, out), "'%s'", from->field->name);
@@ -297,6 +320,7 @@ static const field_row field_ops[CLO_FIELD_KIND_COUNT] = {
     [CLO_FIELD_HEX] = {read_hex, write_hex, CLO_JSON_STRING},
     [CLO_FIELD_KEY] = {read_key, write_key, CLO_JSON_STRING},
     [CLO_FIELD_ROLE] = {read_role, write_role, CLO_JSON_STRING},
+    [CLO_FIELD_METRICS] = {read_metrics, write_metrics, CLO_JSON_STRING},
     [CLO_FIELD_OBJECT] = {read_object, write_object, CLO_JSON_OBJECT},
     [CLO_FIELD_APPRAISAL] = {read_appraisal, write_appraisal, CLO_JSON_OBJECT},
     [CLO_FIELD_ANCHORS] = {read_anchors, write_anchors, CLO_JSON_OBJECT},

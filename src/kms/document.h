@@ -32,7 +32,8 @@ typedef enum {
     CLO_FIELD_HEX, /* uint8_t[size] */
     CLO_FIELD_KEY, /* clo_public_key, base64 of the SPKI */
     CLO_FIELD_ROLE,
-    CLO_FIELD_OBJECT, /* a struct with a table of its own */
+    CLO_FIELD_METRICS, /* clo_metrics_every, "epoch" or "step" */
+    CLO_FIELD_OBJECT,  /* a struct with a table of its own */
     CLO_FIELD_APPRAISAL,
     CLO_FIELD_ANCHORS,  /* clo_anchor[CLO_MAX_ANCHORS] of the simulator, {"roots": [hex]} */
     CLO_FIELD_INSECURE, /* CLO_INSECURE_ bits, as a list of their names */

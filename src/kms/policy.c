@@ -5,6 +5,8 @@
  */
 #include "document.h"
 
+#include <string.h>
+
 static const clo_field output_fields[] = {
     CLO_ROW(clo_policy_output, what, TEXT),
     {.name = "recipient",
@@ -12,6 +14,7 @@ static const clo_field output_fields[] = {
      .offset = offsetof(clo_policy_output, recipient),
      .size = sizeof(clo_public_key),
      .optional = true},
+    CLO_ROW_OPTIONAL(clo_policy_output, every, METRICS),
     CLO_ROW_END,
 };
 
@@ -42,6 +45,33 @@ static bool recipient_is_x25519(const clo_public_key *recipient)
     return clo_ok(clo_public_key_load(recipient, &key)) && clo_key_get_kind(key) == CLO_KEY_X25519;
 }
 
+static bool is_metrics(const clo_policy_output *output)
+{
+    return strcmp(output->what, "metrics") == 0;
+}
+
+static clo_status check_output(const clo_policy_output *output)
+{
+    CLO_CHECK(output->recipient.size == 0 || recipient_is_x25519(&output->recipient), CLO_FORMAT,
+              "recipient of output '%s' is not an X25519 key", output->what);
+    CLO_CHECK(!is_metrics(output) || output->every != CLO_METRICS_NEVER, CLO_FORMAT,
+              "output 'metrics' has no 'every', expected 'epoch' or 'step'");
+    CLO_CHECK(is_metrics(output) || output->every == CLO_METRICS_NEVER, CLO_FORMAT,
+              "output '%s' has 'every', which is for 'metrics' alone", output->what);
+    return CLO_STATUS_OK;
+}
+
+static clo_status check_outputs(const clo_policy *policy)
+{
+    uint32_t metrics = 0;
+    for (uint32_t i = 0; i < policy->output_count; i++) {
+        CLO_TRY(check_output(&policy->outputs[i]));
+        metrics += is_metrics(&policy->outputs[i]);
+    }
+    CLO_CHECK(metrics <= 1, CLO_FORMAT, "%u outputs are 'metrics', expected at most 1", metrics);
+    return CLO_STATUS_OK;
+}
+
 static clo_status check_policy(const void *document)
 {
     static const uint8_t zero[32];
@@ -51,12 +81,7 @@ static clo_status check_policy(const void *document)
     CLO_CHECK(first == (policy->version == 1), CLO_FORMAT,
               "version %llu does not fit 'previous', which is zero for version 1 only",
               (unsigned long long)policy->version);
-    for (uint32_t i = 0; i < policy->output_count; i++) {
-        const clo_policy_output *output = &policy->outputs[i];
-        CLO_CHECK(output->recipient.size == 0 || recipient_is_x25519(&output->recipient),
-                  CLO_FORMAT, "recipient of output '%s' is not an X25519 key", output->what);
-    }
-    return CLO_STATUS_OK;
+    return check_outputs(policy);
 }
 
 const clo_document clo_policy_document = {
@@ -78,4 +103,14 @@ clo_status clo_policy_sign(const clo_policy *policy, const clo_key *owner, clo_b
 clo_status clo_policy_open(clo_span envelope, const clo_public_key *owner, clo_policy *out_policy)
 {
     return clo_document_open(&clo_policy_document, envelope, owner, out_policy, out_policy->digest);
+}
+
+clo_metrics_every clo_policy_metrics(const clo_policy *policy)
+{
+    for (uint32_t i = 0; i < policy->output_count; i++) {
+        if (is_metrics(&policy->outputs[i])) {
+            return policy->outputs[i].every;
+        }
+    }
+    return CLO_METRICS_NEVER;
 }

@@ -132,10 +132,26 @@ static bool models_tighten(const clo_policy *older, const clo_policy *newer)
                      LIST(older->models, older->model_count));
 }
 
+static bool output_is_within(const clo_policy_output *output, const clo_policy *older)
+{
+    for (uint32_t i = 0; i < older->output_count; i++) {
+        const clo_policy_output *old = &older->outputs[i];
+        if (strcmp(output->what, old->what) == 0 && output->every <= old->every &&
+            memcmp(&output->recipient, &old->recipient, sizeof output->recipient) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool outputs_tighten(const clo_policy *older, const clo_policy *newer)
 {
-    return is_subset(LIST(newer->outputs, newer->output_count),
-                     LIST(older->outputs, older->output_count));
+    for (uint32_t i = 0; i < newer->output_count; i++) {
+        if (!output_is_within(&newer->outputs[i], older)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool epochs_tighten(const clo_policy *older, const clo_policy *newer)

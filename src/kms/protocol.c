@@ -164,6 +164,7 @@ void clo_enrol_answer_write(const clo_enrol_answer *answer, clo_buf *out)
     clo_put_u32be(out, answer->slot);
     clo_put_u64be(out, answer->incarnation);
     clo_put_bytes(out, answer->job_key_id, sizeof answer->job_key_id);
+    clo_put_u8(out, (uint8_t)answer->metrics);
     clo_put_var(out, answer->leaf);
     clo_put_var(out, answer->ca);
     clo_put_var(out, answer->roster);
@@ -175,10 +176,14 @@ clo_status clo_enrol_answer_parse(clo_span body, clo_enrol_answer *out_answer)
     clo_enrol_answer answer = {.slot = clo_read_u32be(&r)};
     answer.incarnation = clo_read_u64be(&r);
     clo_read_copy(&r, answer.job_key_id, sizeof answer.job_key_id);
+    uint8_t metrics = clo_read_u8(&r);
     answer.leaf = clo_read_var(&r, CLO_KMS_CERT_MAX);
     answer.ca = clo_read_var(&r, CLO_KMS_CERT_MAX);
     answer.roster = clo_read_var(&r, CLO_KMS_ROSTER_MAX);
     CLO_TRY(clo_reader_finish(&r, "the enrolment's answer"));
+    CLO_CHECK(metrics == CLO_METRICS_EPOCH || metrics == CLO_METRICS_STEP, CLO_FORMAT,
+              "enrolment's answer lets metrics out every %u, expected 1 or 2", metrics);
+    answer.metrics = (clo_metrics_every)metrics;
     *out_answer = answer;
     return CLO_STATUS_OK;
 }

@@ -161,6 +161,7 @@ static clo_status take_slot(clo_slot_session *session, const clo_enrol_answer *a
     session->row.incarnation = answer->incarnation;
     clo_key_id(session->key, session->row.key_id);
     memcpy(session->job_key_id, answer->job_key_id, sizeof session->job_key_id);
+    session->metrics = answer->metrics;
     return CLO_STATUS_OK;
 }
 
@@ -301,6 +302,11 @@ const clo_cert *clo_slot_ca(const clo_slot_session *session)
 const clo_peer *clo_slot_broker(const clo_slot_session *session)
 {
     return &session->broker;
+}
+
+clo_metrics_every clo_slot_metrics_every(const clo_slot_session *session)
+{
+    return session->metrics;
 }
 
 const clo_roster *clo_slot_roster(const clo_slot_session *session)

@@ -39,6 +39,7 @@ struct clo_slot_session {
     clo_slot_leaf *leaves; /* newest first */
     clo_cert *ca;
     uint8_t job_key_id[16];
+    clo_metrics_every metrics;
     int64_t contact_ms; /* of the last answer */
     int64_t leaf_ms;    /* when the newest certificate came */
 };

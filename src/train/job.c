@@ -57,12 +57,19 @@ static void job_cleanup(job *self)
 
 /* ---------------------------------------------------------------- hooks ----------------------- */
 
+/* What the caller is told leaves the TEE, as the metrics do: how far a run is always, the loss of a
+ * batch only where all owners let it out. */
 static void on_progress(void *arg, const clo_train_progress *progress)
 {
     job *self = arg;
-    clo_job_metrics_step(&self->metrics, progress);
+    clo_train_progress told = *progress;
+    told.loss_told = clo_slot_metrics_every(self->options->session) == CLO_METRICS_STEP;
+    told.loss = told.loss_told ? progress->loss : 0.0;
+    if (told.loss_told) {
+        clo_job_metrics_step(&self->metrics, &told);
+    }
     if (self->user.progress != NULL) {
-        self->user.progress(self->user.arg, progress);
+        self->user.progress(self->user.arg, &told);
     }
 }
 

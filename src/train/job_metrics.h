@@ -3,7 +3,8 @@
 #define CLOISTER_TRAIN_JOB_METRICS_H
 
 /*
- * Metrics as JSON lines, at rank 0, in the clear: the job's signer is trusted with them.
+ * Metrics as JSON lines, at rank 0, in the clear: the job's signer is trusted with them, as often
+ * as the owners' policies let them out; the job writes no step lines where one says "epoch".
  *
  *     {"event":"start","time":"...","job":"...","world_size":3,"resumed_step":0}
  *     {"event":"step","epoch":1,"batch":1,"batches":313,"step":1,"loss":2.30,...}

@@ -303,6 +303,7 @@ static void tell_progress(clo_train_loop *loop)
         .batch = (size_t)state->batch,
         .batches = (size_t)loop->epoch_batches,
         .step = state->step,
+        .loss_told = true,
         .loss = loop->loss,
         .samples_per_second = samples_of_step(loop) / loop->step_seconds,
         .seconds_left = known ? loop->step_seconds * (double)(loop->steps - state->step) : -1.0,

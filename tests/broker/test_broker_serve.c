@@ -210,6 +210,43 @@ static void refuses_another_program_at_the_gate(void)
     T_CHECK(refused);
 }
 
+/* ---- metrics */
+
+/* A second key of the owner, whose policy lets metrics out this often. */
+static clo_status add_key(clo_metrics_every every, uint8_t out_key_id[16])
+{
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+    CLO_TRY(clo_owner_make_key(world.owner, "second", RIG_DEADLINE, out_key_id));
+    clo_policy policy = world.policy;
+    memcpy(policy.key_id, out_key_id, sizeof policy.key_id);
+    policy.need_approval = false;
+    policy.outputs[1].every = every;
+    CLO_TRY(clo_policy_sign(&policy, rig_keys.owner, &envelope));
+    return clo_owner_put_policy(world.owner, clo_buf_span(&envelope), RIG_DEADLINE);
+}
+
+/* What a slot hears of a job on two keys, whose first says "step". */
+static clo_metrics_every metrics_with(clo_metrics_every second)
+{
+    clo_slot_session *session = NULL;
+    clo_manifest manifest = rig_world_manifest(&world);
+    rig_must(add_key(second, manifest.data[1].key_id), "second key");
+    rig_set_manifest(&world, &manifest);
+    rig_must(rig_approve(&world), "approval");
+    rig_must(rig_enrol(&world, 0, &session), "enrolment");
+    clo_metrics_every every = clo_slot_metrics_every(session);
+    clo_slot_leave(session);
+    manifest = rig_world_manifest(&world);
+    rig_set_manifest(&world, &manifest);
+    return every;
+}
+
+static void lets_metrics_out_as_often_as_the_strictest_policy_says(void)
+{
+    T_INT(metrics_with(CLO_METRICS_EPOCH), CLO_METRICS_EPOCH);
+    T_INT(metrics_with(CLO_METRICS_STEP), CLO_METRICS_STEP);
+}
+
 /* ---- manifests */
 
 /* Whoever it concerns. */
@@ -626,6 +663,7 @@ int main(int argc, char **argv)
         T(refuses_a_rank_that_does_not_fit_the_world),
         T(refuses_another_role),
         T(refuses_another_program_at_the_gate),
+        T(lets_metrics_out_as_often_as_the_strictest_policy_says),
         T(refuses_an_altered_manifest),
         T(refuses_a_manifest_that_its_signer_did_not_sign),
         T(refuses_an_unapproved_manifest),

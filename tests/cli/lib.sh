@@ -120,7 +120,7 @@ make_policy() { # make_policy FILE [OPTION...]
     shift
     "$cloister" kms policy make --owner owner.key --key "$key" --data-set fashion-mnist \
         --measurement "$measurement" --simulator-root vendor/root.pem --model mnist-cnn \
-        --recipient owner-receive.pub --metrics -o "$file" "$@"
+        --recipient owner-receive.pub --metrics step -o "$file" "$@"
 }
 
 seal_data() { # seal_data POLICY INDEX

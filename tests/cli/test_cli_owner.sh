@@ -56,12 +56,14 @@ acting=(--owner owner.key --broker "$owners")
 key=$(cloister kms key digits "${acting[@]}") || give_up "no data key"
 policy() {
     cloister kms policy make --owner owner.key --key "$key" --data-set digits \
-        --simulator-root "$SIM" --model mnist-cnn --recipient owner-receive.pub --metrics "$@"
+        --simulator-root "$SIM" --model mnist-cnn --recipient owner-receive.pub --metrics epoch "$@"
 }
 check "a policy is made" 0 '^$' policy -o policy.dsse
 check "and shown" 0 '"data_set":"digits"' cloister kms policy show policy.dsse
 check "a policy that names no model is refused" 2 '\-\-model' cloister kms policy make \
     --owner owner.key --key "$key" --data-set digits --simulator-root "$SIM"
+check "metrics leave as often as is said" 2 "'batch', expected epoch or step" policy \
+    --metrics batch -o batch.dsse
 check "the broker takes it" 0 'holds the policy' cloister kms policy put policy.dsse "${acting[@]}"
 check "somebody who is not pinned cannot put it" 3 'peer refused' \
     cloister kms policy put policy.dsse --owner other.key --broker "$owners"
@@ -107,12 +109,17 @@ check "a flipped byte in a sealed file is found" 4 'tag does not match' bash -c 
 
 check "one rank trains" 0 'model sealed to its recipients' try job.dsse
 check "its metrics are lines of JSON" 0 '"event":"epoch".*"test_accuracy":1' cat run/metrics.jsonl
+check "with none at steps, as the policy says" 1 '^$' grep -E '"event":"step"|"loss"' \
+    run/metrics.jsonl
 ok "its transcript is there" test -s run/transcript.dsse
-ok "a second job is made" job second.dsse --name second
+ok "a second job is made" job second.dsse --name second --log-interval 2
 ok "and approved" cloister job approve second.dsse "${acting[@]}"
 check "one job's folder is not another's" 2 'belongs to another job' try second.dsse
 check "a log line is as the samples' are" 0 'metricName: accuracy, metricValue: 1.0000' \
     try second.dsse --out second
+cp check.log second.log
+check "but for a batch's loss" 0 'Train Epoch: 1 \[[0-9]+/8 \([0-9]+%\)\]$' cat second.log
+check "which no line has" 1 '^$' grep -F 'loss=' second.log
 opening=(cloister open run/model.safetensors.sealed -o model.safetensors)
 check "the recipient opens the model" 0 'signed by an attested slot' "${opening[@]}" \
     --key owner-receive.key --job job.dsse

@@ -116,7 +116,7 @@ static inline clo_policy rig_policy(const uint8_t key_id[16])
         .models = {"mnist-cnn"},
         .model_count = 1,
         .outputs = {{.what = "model", .recipient = rig_public(rig_keys.recipient)},
-                    {.what = "metrics"}},
+                    {.what = "metrics", .every = CLO_METRICS_STEP}},
         .output_count = 2,
         .max_epochs = 10,
         .max_releases = 100,

@@ -447,6 +447,62 @@ static void refuses_policies_that_contradict_themselves(void)
     T_CODE(clo_policy_sign(&policy, rig_keys.owner, &envelope), CLO_FORMAT);
 }
 
+static void reads_both_ways_to_let_metrics_out(void)
+{
+    static const clo_metrics_every values[] = {CLO_METRICS_EPOCH, CLO_METRICS_STEP};
+    for (size_t i = 0; i < 2; i++) {
+        CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+        clo_policy policy = rig_policy(key_id);
+        clo_policy back;
+        T_INT(clo_policy_metrics(&policy), CLO_METRICS_STEP);
+        policy.outputs[1].every = values[i];
+        T_OK(clo_policy_sign(&policy, rig_keys.owner, &envelope));
+        T_OK(clo_policy_open(clo_buf_span(&envelope), NULL, &back));
+        T_INT(clo_policy_metrics(&back), values[i]);
+        back.output_count = 1;
+        T_INT(clo_policy_metrics(&back), CLO_METRICS_NEVER);
+    }
+}
+
+static void refuses_metrics_that_do_not_say_how_often(void)
+{
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+    clo_policy policy = rig_policy(key_id);
+    policy.outputs[1].every = CLO_METRICS_NEVER; /* left out */
+    T_CODE(clo_policy_sign(&policy, rig_keys.owner, &envelope), CLO_FORMAT);
+    policy.outputs[1].every = (clo_metrics_every)(CLO_METRICS_STEP + 1);
+    T_CODE(clo_policy_sign(&policy, rig_keys.owner, &envelope), CLO_FORMAT);
+    policy = rig_policy(key_id);
+    policy.outputs[0].every = CLO_METRICS_EPOCH; /* the model's */
+    T_CODE(clo_policy_sign(&policy, rig_keys.owner, &envelope), CLO_FORMAT);
+    policy = rig_policy(key_id);
+    policy.outputs[policy.output_count++] = policy.outputs[1]; /* twice */
+    T_CODE(clo_policy_sign(&policy, rig_keys.owner, &envelope), CLO_FORMAT);
+    policy.output_count--;
+    T_OK(clo_policy_sign(&policy, rig_keys.owner, &envelope));
+}
+
+/* A word that this program's writer would never write. */
+static void refuses_a_word_for_how_often_that_it_does_not_know(void)
+{
+    static const char known[] = "\"every\":\"step\"";
+    CLO_AUTO(clo_buf) envelope = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) payload = CLO_BUF_INIT;
+    CLO_AUTO(clo_buf) text = CLO_BUF_INIT;
+    clo_policy policy = rig_policy(key_id);
+    clo_policy back;
+    T_OK(clo_policy_sign(&policy, rig_keys.owner, &envelope));
+    T_OK(clo_dsse_peek(clo_buf_span(&envelope), CLO_POLICY_TYPE, &payload));
+    T_OK(clo_document_parse(&clo_policy_document, clo_buf_span(&payload), &back));
+    const char *begin = clo_buf_str(&payload);
+    const char *at = strstr(begin, known);
+    T_CHECK(at != NULL);
+    clo_put_bytes(&text, begin, (size_t)(at - begin));
+    clo_put_str(&text, "\"every\":\"always\"");
+    clo_put_str(&text, at + strlen(known));
+    T_CODE(clo_document_parse(&clo_policy_document, clo_buf_span(&text), &back), CLO_FORMAT);
+}
+
 static void refuses_lists_beyond_their_size(void)
 {
     CLO_AUTO(clo_buf) text = CLO_BUF_INIT;
@@ -511,6 +567,9 @@ int main(int argc, char **argv)
         T(refuses_every_flipped_or_missing_byte),
         T(refuses_manifests_out_of_range),
         T(refuses_policies_that_contradict_themselves),
+        T(reads_both_ways_to_let_metrics_out),
+        T(refuses_metrics_that_do_not_say_how_often),
+        T(refuses_a_word_for_how_often_that_it_does_not_know),
         T(refuses_lists_beyond_their_size),
         T(refuses_unknown_and_repeated_weaknesses),
     };

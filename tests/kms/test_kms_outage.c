@@ -89,6 +89,7 @@ static clo_status put_enrolment(clo_span body, clo_buf *out)
         broker.manifest.digest, evidence};
     CLO_TRY(clo_job_leaf_make(&wanted, clo_clock_utc(), &leaf));
     clo_enrol_answer answer = {.incarnation = 1,
+                               .metrics = CLO_METRICS_STEP,
                                .leaf = clo_cert_der(leaf),
                                .ca = clo_cert_der(broker.ca),
                                .roster = clo_buf_span(&roster)};

@@ -16,6 +16,7 @@ static clo_policy older(void)
     policy.appraisal.min_evaluation = 17;
     policy.appraisal.signer_count = 1;
     policy.appraisal.signers[0] = (clo_signer_rule){{1}, 2, 3};
+    policy.outputs[1].every = CLO_METRICS_EPOCH;
     policy.role_count = 2;
     policy.roles[1] = CLO_ROLE_EVALUATOR;
     return policy;
@@ -115,6 +116,11 @@ static void loosen_outputs(clo_policy *p)
     p->outputs[0].recipient = rig_public(rig_keys.other_recipient);
 }
 
+static void loosen_metrics(clo_policy *p)
+{
+    p->outputs[1].every = CLO_METRICS_STEP;
+}
+
 static void loosen_epochs(clo_policy *p)
 {
     p->max_epochs++;
@@ -148,8 +154,8 @@ static const struct {
     {"appraisal", loosen_age},         {"appraisal", loosen_debug},
     {"anchors", loosen_anchor},        {"roles", loosen_roles},
     {"models", loosen_models},         {"outputs", loosen_outputs},
-    {"max_epochs", loosen_epochs},     {"max_releases", loosen_releases},
-    {"until", loosen_until},
+    {"outputs", loosen_metrics},       {"max_epochs", loosen_epochs},
+    {"max_releases", loosen_releases}, {"until", loosen_until},
 };
 
 static void names_each_condition_that_is_loosened(void)
@@ -194,6 +200,18 @@ static void accepts_the_same_conditions_and_tighter_ones(void)
     T_OK(clo_policy_check_successor(&before, &newer));
 }
 
+static void metrics_may_leave_less_often_than_before(void)
+{
+    clo_policy before = older();
+    before.outputs[1].every = CLO_METRICS_STEP;
+    clo_policy newer = next_of(&before);
+    T_OK(clo_policy_check_successor(&before, &newer));
+    newer.outputs[1].every = CLO_METRICS_EPOCH;
+    T_OK(clo_policy_check_successor(&before, &newer));
+    newer.output_count = 1;
+    T_OK(clo_policy_check_successor(&before, &newer));
+}
+
 static void refuses_a_gap_another_chain_and_another_record(void)
 {
     clo_policy before = older();
@@ -222,6 +240,7 @@ int main(int argc, char **argv)
     static const clo_test tests[] = {
         T(names_each_condition_that_is_loosened),
         T(accepts_the_same_conditions_and_tighter_ones),
+        T(metrics_may_leave_less_often_than_before),
         T(refuses_a_gap_another_chain_and_another_record),
     };
     rig_keys_make();

@@ -137,6 +137,7 @@ static clo_status parse_enrolled(clo_span body)
     clo_enrol_answer answer;
     CLO_TRY(clo_enrol_answer_parse(body, &answer));
     CLO_CHECK(answer.slot == 3 && answer.incarnation == 5 && answer.job_key_id[15] == 6 &&
+                  answer.metrics == CLO_METRICS_EPOCH &&
                   clo_span_equals_str(answer.roster, "roster"),
               CLO_BUG, "enrolled");
     return CLO_STATUS_OK;
@@ -144,7 +145,8 @@ static clo_status parse_enrolled(clo_span body)
 
 static void write_enrolled(clo_buf *out)
 {
-    clo_enrol_answer answer = {3, 5, {[15] = 6}, SPAN("leaf"), SPAN("ca"), SPAN("roster")};
+    clo_enrol_answer answer = {
+        3, 5, {[15] = 6}, CLO_METRICS_EPOCH, SPAN("leaf"), SPAN("ca"), SPAN("roster")};
     clo_enrol_answer_write(&answer, out);
 }
 
@@ -225,6 +227,21 @@ static void reads_each_body_whole_and_never_in_part(void)
     }
 }
 
+static void lets_metrics_out_as_a_broker_says_and_no_other_way(void)
+{
+    static const unsigned values[] = {CLO_METRICS_NEVER, CLO_METRICS_EPOCH, CLO_METRICS_STEP,
+                                      CLO_METRICS_STEP + 1};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        CLO_AUTO(clo_buf) bytes = CLO_BUF_INIT;
+        clo_enrol_answer answer = {.metrics = (clo_metrics_every)values[i]};
+        clo_enrol_answer back;
+        clo_enrol_answer_write(&answer, &bytes);
+        bool known = i == 1 || i == 2;
+        T_CODE(clo_enrol_answer_parse(clo_buf_span(&bytes), &back), known ? CLO_OK : CLO_FORMAT);
+        T_CHECK(!known || back.metrics == answer.metrics);
+    }
+}
+
 static void caps_lists_and_their_entries(void)
 {
     static const uint8_t many[] = {0, 0, 1, 1};
@@ -247,6 +264,7 @@ int main(int argc, char **argv)
         T(reads_an_answer_and_caps_its_text),
         T(gives_each_request_of_a_session_its_own_id),
         T(reads_each_body_whole_and_never_in_part),
+        T(lets_metrics_out_as_a_broker_says_and_no_other_way),
         T(caps_lists_and_their_entries),
     };
     rig_must(clo_crypto_init(), "crypto");

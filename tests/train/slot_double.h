@@ -32,6 +32,7 @@ struct clo_slot_session {
     size_t upkeeps;
     size_t retake_at; /* the upkeep at which slot 0 gets a new incarnation; 0: never */
     size_t fail_at;   /* the upkeep that fails; 0: none */
+    clo_metrics_every metrics;
 };
 
 clo_status clo_slot_file_keys(clo_slot_session *session, const clo_span *headers, size_t count,
@@ -81,6 +82,11 @@ const clo_cert *clo_slot_cert(const clo_slot_session *session)
 const clo_cert *clo_slot_ca(const clo_slot_session *session)
 {
     return session->ca;
+}
+
+clo_metrics_every clo_slot_metrics_every(const clo_slot_session *session)
+{
+    return session->metrics;
 }
 
 const clo_peer *clo_slot_broker(const clo_slot_session *session)
@@ -156,6 +162,7 @@ static inline clo_status certify_session(clo_slot_session *session)
     CLO_TRY(make_cert(session->ca_key, session->ca_key, true, &session->ca));
     CLO_TRY(make_cert(session->key, session->ca_key, false, &session->cert));
     CLO_TRY(clo_key_generate(CLO_KEY_X25519, &session->recipient));
+    session->metrics = CLO_METRICS_STEP;
     session->roster.epoch = 4;
     session->roster.row_count = 1;
     session->roster.rows[0] = (clo_roster_row){.role = CLO_ROLE_TRAINER, .incarnation = 7};

@@ -15,7 +15,7 @@ typedef struct {
     clo_arena arena;
     volatile bool stop;
     uint64_t stop_step;
-    uint64_t steps, epochs;
+    uint64_t steps, losses, epochs;
     double last_loss;
     clo_train_job_result result;
 } fixture;
@@ -53,6 +53,7 @@ static void on_progress(void *arg, const clo_train_progress *progress)
 {
     fixture *f = arg;
     f->steps++;
+    f->losses += progress->loss_told && progress->loss != 0.0;
     f->last_loss = progress->loss;
     f->stop = progress->step == f->stop_step;
 }
@@ -75,6 +76,7 @@ static clo_status run(fixture *f)
                                      .connect_timeout_ms = 5000,
                                      .hooks = &hooks};
     f->steps = 0;
+    f->losses = 0;
     return clo_train_job_run(&options, &f->arena, &f->result);
 }
 
@@ -202,6 +204,7 @@ static void writes_metrics_as_json_lines(void)
     const char *path = path_in(&f, CLO_JOB_METRICS);
     T_INT(count_lines(path, "\"event\":\"start\""), 1);
     T_INT(count_lines(path, "\"event\":\"step\""), 2 * 3); /* batches 0, 3, 6 */
+    T_INT(f.losses, STEPS);
     T_INT(count_lines(path, "\"event\":\"epoch\""), 2);
     clo_test_read(path, &file);
     clo_span rest = clo_buf_span(&file);
@@ -212,6 +215,23 @@ static void writes_metrics_as_json_lines(void)
         T_OK(clo_json_parse(CLO_SPAN(rest.data, length), &arena, &line));
         rest = CLO_SPAN(rest.data + length + 1, rest.size - length - 1);
     }
+}
+
+/* The control is the test before: the same job under "step". */
+static void tells_no_step_where_a_policy_says_epoch(void)
+{
+    CLO_AUTO(fixture) f = {0};
+    T_OK(start(&f));
+    f.set.session.metrics = CLO_METRICS_EPOCH;
+    T_OK(run(&f));
+    T_INT(f.steps, STEPS); /* how far it is, is told */
+    T_INT(f.losses, 0);
+    T_NEAR(f.last_loss, 0.0, 0.0);
+    const char *path = path_in(&f, CLO_JOB_METRICS);
+    T_INT(count_lines(path, "\"event\":\"step\""), 0);
+    T_INT(count_lines(path, "\"loss\""), 0);
+    T_INT(count_lines(path, "\"event\":\"epoch\""), 2);
+    T_INT(count_lines(path, "\"test_accuracy\""), 2);
 }
 
 static clo_status model_digest(const fixture *f, uint8_t out_digest[32])
@@ -341,6 +361,7 @@ int main(int argc, char **argv)
         T(seals_a_model_that_its_recipient_opens),
         T(transcript_and_model_name_each_other),
         T(writes_metrics_as_json_lines),
+        T(tells_no_step_where_a_policy_says_epoch),
         T(a_stopped_job_goes_on_to_the_same_model),
         T(a_finished_job_run_again_only_writes_its_outputs),
         T(asks_who_may_have_the_model_before_it_trains),
