@@ -177,6 +177,8 @@ static clo_status expect_slot(void *arg, const clo_hello *hello, clo_expectation
     memcpy(out_expectation->anchors, broker->gate.anchors, sizeof broker->gate.anchors);
     clo_mutex_unlock(broker->gate_lock);
     CLO_CHECK(policies > 0, CLO_POLICY, "no owner has stored a policy yet");
+    CLO_CHECK(hello->build == CLO_BUILD_RELEASE || out_expectation->anchor_count > 0, CLO_POLICY,
+              "peer is a development build, which can simulate, and no policy names a simulator");
     out_expectation->anchors[out_expectation->anchor_count++] = CLO_ANCHOR_INTEL_SGX;
     return CLO_STATUS_OK;
 }

@@ -218,6 +218,13 @@ static bool holds_policy_appraisal(const clo_question *q)
     return satisfies(q, &q->policy->appraisal);
 }
 
+/* A development build can simulate. Its measurement tells as well, to an owner who keeps such lists
+ * apart; the hello, which is in the evidence, tells to all. */
+static bool holds_policy_build(const clo_question *q)
+{
+    return q->c->build == CLO_BUILD_RELEASE || q->policy->anchor_count > 0;
+}
+
 /* ---- the file's header */
 
 static bool holds_header_policy(const clo_question *q)
@@ -327,6 +334,7 @@ const clo_condition_fn clo_condition_functions[CLO_CONDITION_COUNT] = {
     [CLO_CONDITION_MANIFEST_APPRAISAL] = holds_manifest_appraisal,
     [CLO_CONDITION_POLICY_ANCHOR] = holds_policy_anchor,
     [CLO_CONDITION_POLICY_APPRAISAL] = holds_policy_appraisal,
+    [CLO_CONDITION_POLICY_BUILD] = holds_policy_build,
     [CLO_CONDITION_HEADER_POLICY] = holds_header_policy,
     [CLO_CONDITION_HEADER_KEY] = holds_header_key,
     [CLO_CONDITION_HEADER_VERSION] = holds_header_version,

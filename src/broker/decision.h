@@ -48,6 +48,7 @@ typedef struct {
     clo_role role;
     uint32_t slot;
     const clo_verdict *verdict; /* of the channel, accepted */
+    clo_build_class build;      /* as its hello says */
 
     bool key_found;
     bool key_revoked;

@@ -108,6 +108,7 @@ static void gather_caller(const clo_caller *caller, const clo_manifest *manifest
     c->role = caller->peer->hello.role;
     c->slot = slot;
     c->verdict = &caller->peer->verdict;
+    c->build = caller->peer->hello.build;
 }
 
 clo_status clo_release_decide(clo_caller *caller, const clo_manifest *manifest, uint32_t slot,

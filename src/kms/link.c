@@ -39,10 +39,21 @@ static clo_status check_weaknesses(uint32_t flags, uint32_t accepted)
     return CLO_STATUS_OK;
 }
 
+/* A development build may have a simulator's evidence and every insecure_ option, whatever its
+ * flags say today: who accepts no simulator accepts no such build, by genuine evidence either. */
+static clo_status check_build(clo_build_class build, uint32_t accepted)
+{
+    CLO_CHECK(build == CLO_BUILD_RELEASE || (accepted & CLO_INSECURE_SIMULATOR) != 0, CLO_POLICY,
+              "the key broker is a development build, which can simulate, and 'insecure_accepted' "
+              "names no simulator");
+    return CLO_STATUS_OK;
+}
+
 static clo_status expect_broker(void *arg, const clo_hello *hello, clo_expectation *out_expectation)
 {
     const clo_broker_trust *trust = ((clo_broker_check *)arg)->trust;
     CLO_TRY(check_weaknesses(hello->insecure_flags, trust->insecure_accepted));
+    CLO_TRY(check_build(hello->build, trust->insecure_accepted));
     *out_expectation = (clo_expectation){
         .role = CLO_ROLE_BROKER,
         .slot = CLO_SLOT_NONE,

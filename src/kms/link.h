@@ -8,8 +8,9 @@
  *
  * Invariants:
  *   - A broker is believed when its evidence satisfies the trust's appraisal, its weaknesses are
- * all accepted by name, and its TLS certificate was issued by the pinned identity key. Only the
- *     first contact of an owner goes without the pin, and checks it afterwards.
+ *     all accepted by name (a development build counts as one: it can simulate), and its TLS
+ * certificate was issued by the pinned identity key. Only the first contact of an owner goes
+ * without the pin, and checks it afterwards.
  *
  * Ownership: the trust is borrowed; the check must outlive the channel, which calls it again when
  * evidence is renewed. Threads: one at a time.

@@ -141,6 +141,31 @@ static void lets_a_program_pass_while_a_living_policy_names_it(void)
     T_CHECK(strstr(text, "peer refused") != NULL);
 }
 
+/* At a gate whose policies name so many simulators. */
+static clo_status expect_build(clo_build_class build, uint32_t anchors)
+{
+    clo_broker broker = {.gate = {.policies = 1, .anchors = {rig_anchor}, .anchor_count = anchors}};
+    clo_channel_rules rules = clo_admission_slots(&broker);
+    clo_hello hello = {.role = CLO_ROLE_TRAINER, .slot = CLO_SLOT_NONE, .build = build};
+    clo_expectation expectation;
+    rig_must(clo_mutex_new(&broker.gate_lock), "lock");
+    clo_status status = rules.expect(rules.arg, &hello, &expectation);
+    clo_mutex_free(broker.gate_lock);
+    return status;
+}
+
+static void refuses_a_development_build_where_no_policy_names_a_simulator(void)
+{
+    char text[512];
+    clo_status status = expect_build(CLO_BUILD_DEVELOPMENT, 0);
+    clo_status_text(status, text, sizeof text);
+    T_INT(status.code, CLO_POLICY);
+    T_CHECK(strstr(text, "development build") != NULL);
+    T_OK(expect_build(CLO_BUILD_DEVELOPMENT, 1));
+    T_OK(expect_build(CLO_BUILD_RELEASE, 0));
+    T_OK(expect_build(CLO_BUILD_RELEASE, 1));
+}
+
 /* ---- what the log tells of them */
 
 static size_t count_words(const rig_broker *b, const char *words)
@@ -225,6 +250,7 @@ int main(int argc, char **argv)
         T(pins_signing_keys_once_and_by_the_root_key_only),
         T(pins_nobody_in_a_store_whose_log_was_touched),
         T(tells_the_owner_when_policies_do_not_fit_together),
+        T(refuses_a_development_build_where_no_policy_names_a_simulator),
         T(lets_a_program_pass_while_a_living_policy_names_it),
         T(logs_refusals_at_the_gate_by_their_number),
         T(writes_so_many_refused_requests_a_minute_and_counts_the_rest),

@@ -66,6 +66,7 @@ static void make_fixture(fixture *f)
     f->c.manifest = &f->manifest;
     f->c.role = CLO_ROLE_TRAINER;
     f->c.slot = 1;
+    f->c.build = CLO_BUILD_RELEASE;
     f->c.verdict = &f->verdict;
     f->c.key_found = true;
     memcpy(f->c.key_id, key_id, sizeof key_id);
@@ -181,6 +182,28 @@ static void break_policy_appraisal(fixture *f)
     f->policy.appraisal.tcb_status_count = 0;
 }
 
+static void list_sgx(clo_appraisal *appraisal)
+{
+    appraisal->tees[appraisal->tee_count++] = CLO_TEE_SGX;
+}
+
+/* Genuine evidence, and a policy without a simulator. */
+static void make_genuine(fixture *f)
+{
+    f->verdict.claims.tee = CLO_TEE_SGX;
+    memcpy(f->verdict.claims.root_id, CLO_ANCHOR_INTEL_SGX.spki_sha256, 32);
+    list_sgx(&f->manifest.appraisal);
+    list_sgx(&f->policy.appraisal);
+    list_sgx(&f->header_policy.appraisal);
+    f->policy.anchor_count = 0;
+}
+
+static void break_policy_build(fixture *f)
+{
+    make_genuine(f);
+    f->c.build = CLO_BUILD_DEVELOPMENT;
+}
+
 static void break_header_policy(fixture *f)
 {
     f->c.header_policy = NULL;
@@ -252,6 +275,7 @@ static void (*const breaks[CLO_CONDITION_COUNT])(fixture *f) = {
     [CLO_CONDITION_MANIFEST_APPRAISAL] = break_manifest_appraisal,
     [CLO_CONDITION_POLICY_ANCHOR] = break_policy_anchor,
     [CLO_CONDITION_POLICY_APPRAISAL] = break_policy_appraisal,
+    [CLO_CONDITION_POLICY_BUILD] = break_policy_build,
     [CLO_CONDITION_HEADER_POLICY] = break_header_policy,
     [CLO_CONDITION_HEADER_KEY] = break_header_key,
     [CLO_CONDITION_HEADER_VERSION] = break_header_version,
@@ -376,11 +400,6 @@ static void denies_by_every_empty_list(void)
     T_STR(clo_condition_name(decide(&f)), "OUTPUT_MODEL");
 }
 
-static void list_sgx(clo_appraisal *appraisal)
-{
-    appraisal->tees[appraisal->tee_count++] = CLO_TEE_SGX;
-}
-
 /* SGX's root needs no name, and no name helps where `tees` does not list sgx. */
 static void takes_the_built_in_root_where_tees_list_sgx(void)
 {
@@ -398,6 +417,20 @@ static void takes_the_built_in_root_where_tees_list_sgx(void)
     T_STR(clo_condition_name(decide(&f)), "ALLOWED");
     f.verdict.claims.root_id[0] ^= 1; /* another root of that kind, which nobody named */
     T_STR(clo_condition_name(decide(&f)), "MANIFEST_ANCHOR");
+}
+
+static void takes_a_development_build_where_the_policy_names_a_simulator(void)
+{
+    fixture f;
+    make_fixture(&f);
+    f.c.build = CLO_BUILD_DEVELOPMENT;
+    T_STR(clo_condition_name(decide(&f)), "ALLOWED");
+    make_genuine(&f);
+    T_STR(clo_condition_name(decide(&f)), "POLICY_BUILD");
+    f.c.build = CLO_BUILD_RELEASE;
+    T_STR(clo_condition_name(decide(&f)), "ALLOWED");
+    f.c.build = (clo_build_class)0; /* what was not said is not trusted */
+    T_STR(clo_condition_name(decide(&f)), "POLICY_BUILD");
 }
 
 static void refuses_evidence_that_was_not_accepted(void)
@@ -432,6 +465,7 @@ int main(int argc, char **argv)
         T(refuses_an_approval_of_another_manifest_or_key),
         T(denies_by_every_empty_list),
         T(takes_the_built_in_root_where_tees_list_sgx),
+        T(takes_a_development_build_where_the_policy_names_a_simulator),
         T(refuses_evidence_that_was_not_accepted),
         T(tells_the_reason_with_expected_and_found),
     };
