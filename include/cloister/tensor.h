@@ -244,7 +244,6 @@ typedef struct {
 clo_status clo_program_run(clo_program *program, const clo_run_hooks *hooks);
 
 size_t clo_program_memory(const clo_program *program); /* bytes of its arena */
-size_t clo_program_call_count(const clo_program *program);
 /* One call a line after all passes: kernel, fused operators, shapes, arena offsets. */
 clo_status clo_program_describe(const clo_program *program, clo_buf *out);
 

@@ -40,8 +40,7 @@ void cmd_demo_defaults(void *settings)
 
 static clo_status read_ready(demo_state *demo, clo_span text)
 {
-    clo_reader lines = clo_reader_of(text);
-    const char *at = (const char *)lines.in.data;
+    const char *at = (const char *)text.data;
     size_t size = (size_t)((const char *)memchr(at, '\n', text.size) - at);
     clo_span name, slots, owners;
     const clo_json *event = cli_tee_event(CLO_SPAN(at, size), &demo->arena, &name);

@@ -39,7 +39,6 @@ typedef struct {
     char slots[128], owners[128]; /* the broker's listeners */
     char measurement[65], key_id[33];
     char model[1024]; /* the opened model */
-    char sealed_model[1024];
     demo_phase phases[DEMO_PHASES_MAX];
     size_t phase_count;
     int64_t phase_started;

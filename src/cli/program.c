@@ -11,8 +11,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define FILE_LIMIT (256u << 20)
-
 volatile bool cli_stop;
 volatile bool cli_stop_at_once;
 
@@ -51,20 +49,6 @@ clo_status cli_start(bool verbose)
     (void)signal(SIGPIPE, SIG_IGN);
     clo_log_set_sink(print_log, NULL, verbose ? CLO_LOG_DEBUG : CLO_LOG_WARN);
     return clo_crypto_init();
-}
-
-clo_status cli_read_file(const char *path, clo_buf *out)
-{
-    if (strcmp(path, "-") != 0) {
-        return clo_file_read(path, FILE_LIMIT, out);
-    }
-    uint8_t bytes[65536];
-    size_t got;
-    while ((got = fread(bytes, 1, sizeof bytes, stdin)) > 0) {
-        clo_put_bytes(out, bytes, got);
-        CLO_TRY(clo_buf_check(out));
-    }
-    return CLO_STATUS_OK;
 }
 
 clo_status cli_write_file(const char *path, clo_span bytes)

@@ -31,8 +31,6 @@ clo_status cli_default_maker(char *out_text, size_t size);
 
 /* Reads and opens a manifest; `out_envelope` keeps the bytes. */
 clo_status cli_read_manifest(const char *path, clo_buf *out_envelope, clo_manifest *out_manifest);
-/* Reads a whole small file with the standard cap, or "-" for standard input. */
-clo_status cli_read_file(const char *path, clo_buf *out);
 /* Writes `bytes` to a file, or to standard output for "-" or NULL. */
 clo_status cli_write_file(const char *path, clo_span bytes);
 

@@ -233,8 +233,3 @@ size_t clo_program_memory(const clo_program *program)
 {
     return program->arena_bytes;
 }
-
-size_t clo_program_call_count(const clo_program *program)
-{
-    return program->call_count;
-}

@@ -14,7 +14,7 @@
 
 #include "cloister/train.h"
 
-enum { KEYS_TIMEOUT_MS = 30 * 1000, PART_PATH = 1200 };
+enum { KEYS_TIMEOUT_MS = 30 * 1000 };
 
 /* What an IDX split consists of, in the order in which clo_dataset_read_idx takes it. */
 static const char *const parts[] = {"images", "labels"};
@@ -47,43 +47,17 @@ static void folder_of(const char *path, char *out_folder, size_t size)
     }
 }
 
-static clo_status check_header(const clo_index *index, const clo_index_row *row,
-                               const clo_seal_header *header)
-{
-    CLO_CHECK(memcmp(header->file_id, row->file_id, sizeof row->file_id) == 0, CLO_POLICY,
-              "file is not the one that the index names");
-    CLO_CHECK(memcmp(header->data_set_id, index->data_set_id, sizeof index->data_set_id) == 0,
-              CLO_POLICY, "file belongs to another data set");
-    CLO_CHECK(memcmp(header->key_id, index->key_id, sizeof index->key_id) == 0, CLO_POLICY,
-              "file is sealed under another key than the index says");
-    return CLO_STATUS_OK;
-}
-
-static clo_status open_part(const clo_index *index, const clo_index_row *row, const char *path,
-                            clo_seal_reader **out_reader)
-{
-    CLO_AUTO_PTR(clo_seal_reader) reader = NULL;
-    CLO_TRY(clo_seal_reader_open(path, &reader));
-    CLO_TRY(check_header(index, row, clo_seal_reader_header(reader)));
-    CLO_TRY(clo_seal_reader_check_digest(reader, row->digest));
-    *out_reader = CLO_TAKE(reader);
-    return CLO_STATUS_OK;
-}
-
 /* The two files of a split; `readers` are the caller's to free also after a failure. */
 static clo_status open_parts(const clo_index *index, const char *split, const char *folder,
                              const clo_index_row **out_rows, clo_seal_reader **readers)
 {
     for (int i = 0; i < PARTS; i++) {
         char name[2 * CLO_NAME_MAX];
-        char path[PART_PATH];
         snprintf(name, sizeof name, "%s/%s", split, parts[i]);
         out_rows[i] = clo_index_find(index, name);
         CLO_CHECK(out_rows[i] != NULL, CLO_NOTFOUND, "index of '%s' has no file '%s'",
                   index->data_set, name);
-        int length = snprintf(path, sizeof path, "%s/%s.sealed", folder, name);
-        CLO_CHECK(length < (int)sizeof path, CLO_LIMIT, "path '%.64s...' is too long", path);
-        CLO_TRY_CTX(open_part(index, out_rows[i], path, &readers[i]), "opening '%s'", path);
+        CLO_TRY(clo_index_open_file(index, out_rows[i], folder, &readers[i]));
     }
     return CLO_STATUS_OK;
 }

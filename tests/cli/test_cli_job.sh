@@ -72,7 +72,7 @@ refused "a job signed by somebody the policy does not name" 'sign' 3 train other
 
 # Sealed files: what an index pins cannot be swapped, left out or added to.
 cp -r sealed swapped && mv swapped/test/images.sealed swapped/t && mv swapped/test/labels.sealed swapped/test/images.sealed && mv swapped/t swapped/test/labels.sealed
-refused "swapped files of the index" 'not the one that the index names' 3 train job.dsse --dry-run --test-index swapped/data.index
+refused "swapped files of the index" 'another file stands in its place' 4 train job.dsse --dry-run --test-index swapped/data.index
 cp -r sealed missing && rm missing/test/labels.sealed
 refused "a missing file of the index" 'labels.sealed' 6 train job.dsse --dry-run --test-index missing/data.index
 seal_data policy.dsse extra/data.index

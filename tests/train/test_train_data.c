@@ -105,7 +105,7 @@ static void refuses_swapped_files_before_asking_for_a_key(void)
     CLO_AUTO(fixture) f = {0};
     T_OK(start(&f));
     swap_files(&f);
-    T_CODE(open_it(&f, NULL), CLO_POLICY);
+    T_CODE(open_it(&f, NULL), CLO_CRYPTO);
     T_INT(f.session.requests, 0);
     swap_files(&f);
     T_OK(open_it(&f, NULL));
@@ -138,7 +138,7 @@ static void refuses_a_file_that_was_sealed_again(void)
     clo_index_row row;
     (void)clo_buf_grow(&images, (size_t)f.rows[0].size);
     T_OK(seal_part(&f, "train/images", clo_buf_span(&images), &row));
-    T_CODE(open_it(&f, NULL), CLO_POLICY); /* another file id */
+    T_CODE(open_it(&f, NULL), CLO_CRYPTO); /* another file id */
     T_INT(f.session.requests, 0);
 }
 
@@ -148,7 +148,7 @@ static void refuses_rows_that_lie(void)
     T_OK(start(&f));
     f.rows[1].size++;
     T_OK(sign_index(&f));
-    T_CODE(open_it(&f, NULL), CLO_POLICY);
+    T_CODE(open_it(&f, NULL), CLO_CRYPTO);
     f.rows[1].size--;
     f.rows[1].digest[7] ^= 1;
     T_OK(sign_index(&f));
